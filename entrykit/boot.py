@@ -1,0 +1,122 @@
+"""The start of a container, top to bottom; everything else serves this story.
+
+    take over     environment bytes as the kernel gave them, signals blocked
+    configure     defaults < /etc/entrykit.toml < ENTRYKIT_* < options of `run`
+    command       prepend the program to an empty or flag-first command
+    gate          a command that is not the program's gets no checks and no hooks
+    environment   defaults, _FILE secrets: all problems reported together
+    discover      the search path, an ordered list of hooks, each skipped file with its reason
+    run           each hook as a child; its changes are made before the next one starts
+    hand off      restore, exec
+
+What runs at every start is paid for at every start: here, in steps/ and in system/ only builtin
+modules are imported (re costs 4 ms, subprocess 7, tomllib 9), the rest where the story needs it.
+"""
+
+from entrykit.steps import (
+    command,
+    configure,
+    discover,
+    environment,
+    gate,
+    handoff,
+    hook,
+    inherited,
+)
+from entrykit.steps.state import Start
+from entrykit.system import errors, log
+from entrykit.system.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrykit.steps.configure import BakedConfiguration, Settings
+    from entrykit.steps.handoff import Execute
+    from entrykit.steps.inherited import Inherited
+
+
+def run(
+    words: list[bytes],
+    baked: "BakedConfiguration | None" = None,
+    execute: "Execute" = handoff.execute,
+) -> int:
+    """Start with the words after `run`, and become the command; return only where that failed.
+
+    `baked` is what the launcher brings, which has no options: all its words are the command.
+    Returns the exit status: 2 usage, 78 configuration or environment, 124 a hook's time limit,
+    126 and 127 the command, 128+n a stop signal, a failed hook's own, 70 a defect of entrykit.
+    """
+    try:
+        start(words, baked, execute)
+    except StartError as error:
+        log.report(error)
+        return error.status
+    except Exception as error:  # noqa: BLE001 - the only place that catches all
+        return _defect(error)
+    return errors.DEFECT
+
+
+def start(words: list[bytes], baked: "BakedConfiguration | None", execute: "Execute") -> None:
+    """Tell the story; end it by an exec, or by raising StartError."""
+    given = inherited.take_over()
+    settings, wanted = configure_start(given, words, baked)
+    if not wanted and not settings.program:
+        hint = "give one after the image's name, or set `program` in the configuration"
+        raise StartError("there is no command", errors.USAGE, hint)
+    this = Start(given, settings, command.complete(wanted, settings.program))
+    others = [word.encode("utf-8", "surrogateescape") for word in settings.configuration["commands"]]
+    if gate.is_open(this.command, settings.program, others):
+        set_up(this)
+    else:
+        say_what_is_not_run(this)
+    environment.hide_from_command(this.environment, settings.configuration)
+    handoff.become(this, execute)
+
+
+def configure_start(
+    given: "Inherited", words: list[bytes], baked: "BakedConfiguration | None"
+) -> "tuple[Settings, list[bytes]]":
+    """Return the settings and the command that was asked for, its ENTRYKIT_* variables removed."""
+    inherited.configure_log(given.environment.values, log.INFO)
+    options, wanted = ({}, words) if baked else configure.read_options(words)
+    told = configure.read_variables(given.environment.values) | options
+    inherited.configure_log(given.environment.values, configure.log_level(told))
+    settings = configure.load(told, baked)
+    given.signals.stop_on(settings.configuration["stop_signals"])
+    environment.strip_settings(given.environment)
+    return settings, wanted
+
+
+def set_up(this: Start) -> None:
+    """Check the environment, find the hooks, and run them in order."""
+    environment.resolve(this.environment, this.settings.configuration)
+    this.secrets = environment.secret_names(this.settings.configuration)
+    found = discover.discover(this.settings, this.search_path())
+    discover.report(found, this.settings)
+    try:
+        for one in found.hooks:
+            this.inherited.signals.check()
+            hook.run(one, this)
+    except BaseException:
+        this.directories.close()
+        raise
+
+
+def say_what_is_not_run(this: Start) -> None:
+    """Say in one line which hooks this command does not get, and why; nothing without hooks."""
+    found = discover.discover(this.settings, this.search_path())
+    if found.hooks:
+        names = ", ".join(log.text(one.name) for one in found.hooks)
+        log.info(f"{gate.reason(this.command, this.settings.program)}: hooks not run: {names}")
+
+
+def _defect(error: Exception) -> int:
+    import traceback  # noqa: PLC0415 - only a defect needs it
+
+    name = type(error).__name__
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    message = (
+        f"defect of entrykit: {name} in {place.name}, line {place.lineno}; the command was not"
+        " started (run it with ENTRYKIT_LOG=debug and report what it prints)"
+    )
+    log.defect(message, "".join(traceback.format_exception(error)))
+    return errors.DEFECT

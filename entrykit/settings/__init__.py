@@ -1,0 +1,1 @@
+"""Configuration and its schema; loaded only when a start needs them."""

@@ -1,0 +1,1 @@
+"""What `boot` calls, one module for each step of a start."""

@@ -1,0 +1,182 @@
+"""Changes: what a hook asks for, in five directories, and the one reader of them.
+
+A file is one value, its content verbatim but for one newline at the end; its name says which. In
+any language, with nothing to parse and so nothing to inject:
+
+    echo 4 >"$ENTRYKIT_ENV/GOMAXPROCS"         set a variable
+    : >"$ENTRYKIT_UNSET/DEBUG"                 unset one
+    echo -v >"$ENTRYKIT_OPTIONS/verbose"       one argument right after the program
+    echo out.log >"$ENTRYKIT_ARGS/out"         one argument at the end
+    echo sh >"$ENTRYKIT_COMMAND/0"             the command, anew
+
+Imported by every start with a hook: builtin modules only.
+"""
+
+import posix
+
+from entrykit.steps import order
+from entrykit.system import files, log
+from entrykit.system.errors import StartError
+
+ENV, UNSET, OPTIONS, ARGS, COMMAND = "env", "unset", "options", "args", "command"
+KINDS = (ENV, UNSET, OPTIONS, ARGS, COMMAND)
+# Of one string, with its NUL, and for a variable with its name and `=` (execve(2),
+# MAX_ARG_STRLEN: 32 pages).
+STRING_LIMIT_BYTES = 131071
+_NOWHERE = b"/dev/null"
+_RESERVED = b"ENTRYKIT_"
+
+
+class Changes:
+    """What one hook asks for. `command` is None where it leaves the command as it is."""
+
+    __slots__ = ("args", "command", "options", "set", "unset")
+
+    def __init__(self) -> None:
+        self.set: dict[bytes, bytes] = {}
+        self.unset: list[bytes] = []
+        self.options: list[bytes] = []
+        self.args: list[bytes] = []
+        self.command: list[bytes] | None = None
+
+    def check(self) -> None:
+        """Raise StartError where a name is no variable's or execve would refuse a value."""
+        for name in (*self.set, *self.unset):
+            check_name(name)
+        for name, value in self.set.items():
+            _check_value(f"the value of {name.decode()}", value, len(name) + 1)
+        both = sorted(self.set.keys() & set(self.unset))
+        if both:
+            raise StartError(f"asked to set and to unset {both[0].decode()}")
+        for what, words in (("option", self.options), ("argument", self.args)):
+            for word in words:
+                _check_value(f"an {what}", word, 0)
+        for word in self.command or ():
+            _check_value("a word of the command", word, 0)
+        if self.command is not None and not (self.command and self.command[0]):
+            raise StartError("asked for a command without a program")
+
+
+def is_variable_name(name: bytes) -> bool:
+    """Tell whether a variable can have this name (POSIX, XBD 3.216): ASCII, no leading digit."""
+    return name.isascii() and name.decode().isidentifier()
+
+
+def check_name(name: bytes) -> None:
+    """Raise StartError where a hook cannot set or unset a variable of this name."""
+    if not is_variable_name(name):
+        raise StartError(f"asked for a variable with an impossible name: {log.text(name)}")
+    if name.startswith(_RESERVED):
+        raise StartError(f"asked for {name.decode()}: ENTRYKIT_ names are entrykit's own")
+
+
+def _check_value(what: str, value: bytes, more_bytes: int) -> None:
+    if b"\0" in value:
+        raise StartError(f"{what} holds a NUL byte")
+    if len(value) + more_bytes > STRING_LIMIT_BYTES:
+        message = f"{what} has more bytes than a program can be given ({STRING_LIMIT_BYTES})"
+        raise StartError(message, hint="hand it over in a file")
+
+
+class Directories:
+    """The five directories, made when a hook is about to run; none where no place can be had."""
+
+    __slots__ = ("_number", "_path", "_runtime")
+
+    def __init__(self) -> None:
+        self._runtime: bytes | None = None
+        self._path = b""
+        self._number = 0
+
+    def runtime(self) -> bytes:
+        """Return the runtime directory, made at the first call; b"" where none can be had."""
+        if self._runtime is None:
+            self._runtime = files.claim_runtime_directory()
+        return self._runtime
+
+    def variables(self) -> dict[bytes, bytes]:
+        """Return the variables that tell a hook where the directories are, and make them.
+
+        Where they cannot be made, the variables point to where a write fails.
+        """
+        if not self._path:
+            self._make()
+        base = self._path or _NOWHERE
+        return {b"ENTRYKIT_" + kind.upper().encode(): base + b"/" + kind.encode() for kind in KINDS}
+
+    def read(self) -> tuple[Changes, bool]:
+        """Return what was asked for in the directories, and whether anything was.
+
+        Raises StartError.
+        """
+        changes = Changes()
+        if not self._path:
+            return changes, False
+        directory = files.open_directory(self._path)
+        try:
+            asked = [_read_kind(directory, kind) for kind in KINDS]
+            if any(asked) and files.is_full(directory):
+                # The shell's `echo` into a full file system leaves an empty file, and status 0.
+                message = f"the runtime directory {log.text(self._runtime or b'')} is full"
+                raise StartError(message, hint="what the hook wrote there may be cut short")
+        except OSError as error:
+            raise files.cannot("read", self._path, error) from None
+        finally:
+            posix.close(directory)
+        changes.set, unset, options, args, command = asked[0], *asked[1:]
+        changes.unset = list(unset)
+        changes.options = list(options.values())
+        changes.args = list(args.values())
+        changes.command = list(command.values()) if command else None
+        changes.check()
+        return changes, any(asked)
+
+    def discard(self) -> None:
+        """Remove the directories and what is in them; the next hook gets new ones."""
+        if self._path:
+            path, self._path = self._path, b""
+            try:
+                files.remove_tree(path)
+            except OSError as error:
+                # A process that a hook left behind may be writing there.
+                log.debug(f"cannot remove {log.text(path)}: {error.strerror}")
+
+    def close(self) -> None:
+        """Remove all that the command has no use for: before the handoff, or at a failure."""
+        self.discard()
+        if self._runtime:
+            files.release_runtime_directory(self._runtime)
+
+    def _make(self) -> None:
+        runtime = self.runtime()
+        if not runtime:
+            return
+        self._number += 1
+        path = b"%s/.changes-%d" % (runtime, self._number)
+        try:
+            files.make_directory(path, 0o700)
+            for kind in KINDS:
+                posix.mkdir(path + b"/" + kind.encode(), 0o700)
+        except OSError as error:
+            log.debug(f"cannot make {log.text(path)}: {error.strerror}")
+            return
+        self._path = path
+
+
+def _read_kind(directory: int, kind: str) -> dict[bytes, bytes]:
+    """Return the files of one directory, name and value, in version order of the names."""
+    inner = files.open_directory(kind.encode(), within=directory)
+    try:
+        values = {}
+        for name in sorted(files.names_in(inner), key=order.key):
+            if kind in (ENV, UNSET):
+                check_name(name)
+            try:
+                value = files.read(name, STRING_LIMIT_BYTES + 1, within=inner, follow=False)
+            except StartError as error:
+                where = f"ENTRYKIT_{kind.upper()}"
+                raise StartError(f"{where}: {error.problems[0][1]}") from None
+            values[name] = value.removesuffix(b"\n")
+        return values
+    finally:
+        posix.close(inner)

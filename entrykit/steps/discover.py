@@ -1,0 +1,247 @@
+"""Discover: the search path becomes an ordered list of hooks, and each skipped file has a reason.
+
+Imported by every start: builtin modules only.
+"""
+
+import posix
+
+from entrykit.steps import configure, kinds, order
+from entrykit.system import errors, files, log
+from entrykit.system.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrykit.settings.record import Configuration
+    from entrykit.steps.configure import Settings
+
+STOCK_DIRECTORY = __file__.rsplit("/", 2)[0].encode("utf-8", "surrogateescape") + b"/hooks"
+
+_BACKUPS = (b"~", b".bak", b".orig", b".rej", b".swp", b".md", b".txt", b".disabled")
+_PACKAGE_LEFTOVERS = (b"dpkg-", b"rpm")
+_COMMENT_LINES = 20
+_COMMENT_MARKS = (b"#", b"//", b"--")
+_COMMENT_KEY = b"entrykit:"
+
+
+class Hook:
+    """One file that runs before the command.
+
+    `words` are what it is started with; of a sourced hook, the shell. `section` is the name of the
+    configuration's section it is given, "" for none. `timeout_seconds` is None for no limit.
+    """
+
+    __slots__ = (
+        "directory", "goes_on", "kind", "name", "path", "secrets", "section", "timeout_seconds",
+        "words",
+    )  # fmt: skip
+
+    def __init__(self, name: bytes, directory: bytes, kind: str, words: list[bytes]) -> None:
+        self.name = name
+        self.directory = directory
+        self.path = directory + b"/" + name
+        self.kind = kind
+        self.words = words
+        self.section = ""
+        self.secrets: set[bytes] = set()
+        self.timeout_seconds: float | None = None
+        self.goes_on = False
+
+
+class Discovery:
+    """What was found: hooks in order, files that are skipped, and what is wrong."""
+
+    __slots__ = ("hooks", "known_names", "problems", "skipped")
+
+    def __init__(self) -> None:
+        self.hooks: list[Hook] = []
+        self.known_names: set[bytes] = set()
+        self.problems: list[errors.Problem] = []
+        # Name, reason, mend, and whether that is worth a warning.
+        self.skipped: list[tuple[bytes, str, str, bool]] = []
+
+
+def discover(settings: "Settings", search_path: bytes) -> Discovery:
+    """Return the hooks of a start, and all faults of their files.
+
+    `search_path` is the PATH that the hooks begin with.
+    """
+    found = Discovery()
+    places: dict[bytes, tuple[bytes, posix.stat_result, bool]] = {}
+    for directory, is_named in _directories(settings):
+        _look_into(found, places, settings, directory, is_named=is_named)
+    for name in sorted(places, key=order.key):
+        directory, status, modes_say_nothing = places[name]
+        if files.is_null_device(status):
+            _skip(found, name, f"masked by {log.text(directory)}/{log.text(name)}")
+        elif name in settings.skip:
+            _skip(found, name, "named in ENTRYKIT_SKIP or --skip")
+        else:
+            _add(found, settings, name, directory, status, search_path, modes_say_nothing)
+    return found
+
+
+def report(found: Discovery, settings: "Settings") -> None:
+    """Say what is skipped and why, and raise StartError, status 78, with all faults."""
+    for name, reason, hint, is_warning in found.skipped:
+        if is_warning:
+            log.warn(f"skipped: {reason}", log.text(name), hint)
+        else:
+            log.info(f"skipped: {reason}", log.text(name))
+    named = [name.encode("utf-8", "surrogateescape") for name in settings.configuration["hooks"]]
+    unknown = [log.text(n) for n in [*settings.skip, *named] if n not in found.known_names]
+    if unknown:
+        log.warn(f"no such hook: {', '.join(unknown)}", hint="skips and [hooks] take file names")
+    if found.problems:
+        raise errors.together(found.problems)
+
+
+def _directories(settings: "Settings") -> list[tuple[bytes, bool]]:
+    """Return the search path, each directory with whether somebody asked for it by name."""
+    own = [(STOCK_DIRECTORY, True)] if settings.configuration["sections"] else []
+    if settings.hook_directories is not None:
+        return [*own, *((path, True) for path in settings.hook_directories)]
+    return [*own, *((path, False) for path in configure.HOOK_DIRECTORIES)]
+
+
+def _look_into(
+    found: Discovery,
+    places: dict[bytes, tuple[bytes, posix.stat_result, bool]],
+    settings: "Settings",
+    directory: bytes,
+    *,
+    is_named: bool,
+) -> None:
+    """Put a directory's hooks into `places`, in place of those of the same name."""
+    try:
+        names = posix.listdir(directory)
+    except OSError as error:
+        if is_named or not isinstance(error, FileNotFoundError):
+            problem = files.cannot("read the hook directory", directory, error)
+            hint = "" if error.errno != 2 else "make it, or change --hooks (ENTRYKIT_HOOKS)"
+            found.problems.append(("", problem.problems[0][1], hint or problem.problems[0][2]))
+        return
+    is_stock = directory == STOCK_DIRECTORY
+    modes_say_nothing = b"..data" in names
+    for name in names:
+        if _is_passed_over(name):
+            continue
+        found.known_names.add(name)
+        if is_stock and section_of(name, settings.configuration) == "":
+            continue
+        path = directory + b"/" + name
+        try:
+            status = posix.stat(path)
+        except OSError as error:
+            what = "follow the link" if isinstance(error, FileNotFoundError) else "read"
+            found.problems.append((log.text(name), *files.cannot(what, path, error).problems[0][1:]))
+            continue
+        if files.is_directory(status.st_mode):
+            continue
+        if files.is_regular(status.st_mode) and not status.st_size:
+            # Not a mask: it may be what a failed download has left.
+            hint = "to mask a hook, link its name to /dev/null"
+            found.skipped.append((name, f"{log.text(path)} is empty", hint, True))
+            continue
+        if name in places:
+            before = log.text(places[name][0])
+            log.debug(f"replaces the one in {before}", log.text(path))
+        places[name] = directory, status, modes_say_nothing
+
+
+def _is_passed_over(name: bytes) -> bool:
+    """Tell whether a name is plainly no hook's: hidden, a backup, a text to read."""
+    suffix = name.rpartition(b".")[2] if b"." in name else b""
+    return (
+        name.startswith((b".", b"README"))
+        or name.endswith(_BACKUPS)
+        or suffix.startswith(_PACKAGE_LEFTOVERS)
+    )
+
+
+def section_of(name: bytes, configuration: "Configuration") -> str:
+    """Return the section that switches a stock hook on: `htpasswd` for 30-htpasswd.py, or ""."""
+    section = name.partition(b"-")[2].partition(b".")[0].decode("ascii", "replace")
+    return section if section in configuration["sections"] else ""
+
+
+def _skip(found: Discovery, name: bytes, reason: str) -> None:
+    found.skipped.append((name, reason, "", False))
+
+
+def _add(
+    found: Discovery,
+    settings: "Settings",
+    name: bytes,
+    directory: bytes,
+    status: posix.stat_result,
+    search_path: bytes,
+    modes_say_nothing: bool,  # noqa: FBT001 - a fact on its way
+) -> None:
+    where = log.text(name)
+    if not files.is_regular(status.st_mode):
+        reason = f"it is {files.kind(status.st_mode)}, not a regular file"
+        found.skipped.append((name, reason, "", True))
+        return
+    path = directory + b"/" + name
+    try:
+        head = files.read(path, kinds.HEAD_BYTES, cut=True)
+    except StartError as error:
+        found.problems.extend((where, message, hint) for _, message, hint in error.problems)
+        return
+    kind, words, reason, hint = kinds.classify(
+        path,
+        status.st_mode,
+        head,
+        settings.configuration["runners"],
+        modes_say_nothing=modes_say_nothing,
+        search_path=search_path,
+    )
+    if kind == kinds.SKIPPED:
+        found.skipped.append((name, reason, hint, True))
+    elif kind == kinds.FAULT:
+        found.problems.append((where, f"{reason}, in {log.text(directory)}", hint))
+    else:
+        hook = Hook(name, directory, kind, words)
+        hook.section = section_of(name, settings.configuration)
+        _apply_settings(found, settings, hook, head)
+        found.hooks.append(hook)
+
+
+def _apply_settings(found: Discovery, settings: "Settings", hook: Hook, head: bytes) -> None:
+    """Give a hook its settings: the general ones < its comment's < `[hooks."NAME"]`'s."""
+    hook.timeout_seconds = settings.timeout_seconds
+    configured = settings.configuration["hooks"].get(hook.name.decode("utf-8", "surrogateescape"))
+    commented = None
+    if _COMMENT_KEY in head and (comment := _settings_comment(head)):
+        from entrykit.settings import hook as hook_settings  # noqa: PLC0415 - few hooks have one
+
+        commented, problems = hook_settings.from_comment(comment)
+        found.problems.extend((log.text(hook.name), *problem) for problem in problems)
+    for given in (commented, configured):
+        if given:
+            hook.timeout_seconds = given.get("timeout", hook.timeout_seconds)
+            hook.goes_on = given.get("on_error", "continue" if hook.goes_on else "") == "continue"
+            hook.secrets = {name.encode() for name in given.get("secrets", ())} or hook.secrets
+    if hook.section:
+        hook.secrets = hook.secrets | _named_by_section(settings.configuration, hook.section)
+
+
+def _settings_comment(head: bytes) -> str:
+    """Return what stands after `entrykit:` in the comments among a file's first lines."""
+    if head.startswith(b"\x7fELF"):
+        return ""
+    found = []
+    for line in head.split(b"\n")[:_COMMENT_LINES]:
+        bare = line.strip()
+        for mark in _COMMENT_MARKS:
+            comment = bare[len(mark) :].lstrip() if bare.startswith(mark) else b""
+            if comment.startswith(_COMMENT_KEY):
+                found.append(log.text(comment[len(_COMMENT_KEY) :]))
+    return " ".join(found)
+
+
+def _named_by_section(configuration: "Configuration", section: str) -> set[bytes]:
+    """Return the secrets that a stock hook's section names."""
+    named = [value for value in configuration["sections"][section].values() if isinstance(value, str)]
+    declared = configuration["env"]
+    return {name.encode() for name in named if declared.get(name, {}).get("secret")}

@@ -1,0 +1,101 @@
+"""Hand off: restore what the process was given, and become the command.
+
+Between the last look for a stop signal and the exec lie a few system calls. A signal that arrives
+there finds what it would have found in a direct exec: a command that has no handler yet.
+
+Imported by every start: builtin modules only.
+"""
+
+import errno
+import posix
+
+from entrykit.system import errors, log
+from entrykit.system.errors import StartError, os_reason
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entrykit.steps.inherited import Environment, Inherited
+    from entrykit.steps.state import Start
+
+    Execute = Callable[[Environment, bytes, list[bytes]], None]
+
+# Where PATH is not set (execvp(3)).
+DEFAULT_SEARCH_PATH = b"/bin:/usr/bin"
+_NEXT_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def become(start: "Start", execute: "Execute") -> None:
+    """Become the command; return only by raising StartError, status 126 or 127.
+
+    The program is looked up in the command's own PATH, as execvp(3) does, but a file that the
+    kernel does not know how to run is not given to a shell.
+    """
+    words = start.command.words()
+    configuration = start.settings.configuration
+    start.directories.close()
+    log.debug(f"becomes {log.text(words[0])}")
+    if configuration["umask"] is not None:
+        posix.umask(configuration["umask"])
+    if configuration["no_new_privileges"]:
+        from entrykit.system import kernel  # noqa: PLC0415 - ctypes costs 8 ms
+
+        kernel.forbid_new_privileges()
+    candidates = _candidates(words[0], start.search_path())
+    start.inherited.signals.check()
+    start.inherited.restore()
+    failed, failure = words[0], OSError(errno.ENOENT, "")
+    for candidate in candidates:
+        try:
+            execute(start.environment, candidate, words)
+        except OSError as error:
+            if error.errno not in _NEXT_DIRECTORY:
+                raise _cannot_run(words[0], candidate, error) from None
+            if failure.errno != errno.EACCES:
+                failed, failure = candidate, error
+    raise _cannot_run(words[0], failed, failure)
+
+
+def execute(environment: "Environment", path: bytes, argv: list[bytes]) -> None:
+    """Become the program at `path`: what a start does, where a test records instead."""
+    environment.execute(path, argv)
+
+
+def _candidates(word: bytes, search_path: bytes) -> list[bytes]:
+    if b"/" in word:
+        return [word]
+    return [
+        directory + b"/" + word if directory else word for directory in search_path.split(b":")
+    ]
+
+
+def _cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
+    name = log.text(word)
+    if not word:
+        return StartError("cannot run the command: its first word is empty", errors.NOT_FOUND)
+    if error.errno == errno.ENOENT:
+        if b"/" in word and _is_there(path):
+            message = f"cannot run {name}: its interpreter or its loader is missing"
+            return StartError(message, errors.NOT_FOUND, "see its first line, or `ldd` it")
+        hint = ""
+        if word.startswith(b"-"):
+            hint = "an option needs a `program` to stand after: set it in the configuration"
+        where = "" if b"/" in word else " in PATH"
+        return StartError(f"cannot find the command {name}{where}", errors.NOT_FOUND, hint)
+    hints = {
+        errno.EACCES: "make it executable, and its directories searchable",
+        errno.ENOEXEC: "it has no #! line, or it is for another architecture",
+        errno.E2BIG: "arguments and environment together are larger than the kernel takes",
+    }
+    status = errors.NOT_FOUND if error.errno == errno.ENOTDIR else errors.CANNOT_EXECUTE
+    hint = hints.get(error.errno or 0, "")
+    return StartError(f"cannot run {log.text(path)}: {os_reason(error)}", status, hint)
+
+
+def _is_there(path: bytes) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,194 @@
+"""Take over: what the process was given, so that the command can be given the same.
+
+The environment is read from /proc/self/environ: what Python shows of it has lost doubled and
+malformed entries, and has gained LC_CTYPE where Python coerced the locale (PEP 538).
+
+Imported by every start: builtin modules only.
+"""
+
+import posix
+import sys
+
+from entrykit.system import log
+from entrykit.system.signals import Signals
+from entrykit.system.spawn import open_descriptors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
+
+
+class Environment:
+    """The environment of the command, in its original order and with its original bytes.
+
+    `values` holds it all; an entry that is not the first of its name, or that is no `NAME=VALUE`,
+    lies there under a key of its own, a tuple, which no look-up finds.
+    """
+
+    __slots__ = ("_is_plain", "values")
+
+    def __init__(self, entries: list[bytes]) -> None:
+        values: dict[bytes | tuple[int, bytes], bytes] = {}
+        self._is_plain = True
+        for entry in entries:
+            name, equals, value = entry.partition(b"=")
+            if name and equals and name not in values:
+                values[name] = value
+            else:
+                values[len(values), entry] = b""
+                self._is_plain = False
+        self.values = values
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return a variable's value, None where it is not set."""
+        return self.values.get(name)
+
+    def set(self, name: bytes, value: bytes) -> None:
+        """Set a variable: where it stood if it was set, else at the end."""
+        self._forget_doubles(name)
+        self.values[name] = value
+
+    def unset(self, name: bytes) -> None:
+        """Unset a variable; nothing happens where it is not set."""
+        self._forget_doubles(name)
+        self.values.pop(name, None)
+
+    def names(self) -> list[bytes]:
+        """Return the names of the variables, in order."""
+        return [name for name in self.values if isinstance(name, bytes)]
+
+    def plain(self, less: "frozenset[bytes] | set[bytes]" = frozenset()) -> dict[bytes, bytes]:
+        """Return the variables without those named by `less`, as a hook gets them."""
+        return {
+            name: value
+            for name, value in self.values.items()
+            if isinstance(name, bytes) and name not in less
+        }
+
+    def execute(self, path: bytes, argv: list[bytes]) -> None:
+        """Become the program at `path`; return only by raising OSError (execve(2))."""
+        if self._is_plain:
+            posix.execve(path, argv, self.plain())
+        # Python cannot hand over an entry without `=` or a name that is there twice, so they stay
+        # where they are, in the C library's own environment, which is then brought in line.
+        wanted = self.plain()
+        held = Environment(_entries_from_kernel() or [])
+        for name in {*held.names(), *_names_held_by_python()} - wanted.keys():
+            posix.unsetenv(name)
+        for name, value in wanted.items():
+            if held.get(name) != value:
+                posix.unsetenv(name)
+                posix.putenv(name, value)
+            elif name == b"LC_CTYPE":
+                posix.putenv(name, value)
+        posix.execv(path, argv)
+
+    def _forget_doubles(self, name: bytes) -> None:
+        if not self._is_plain:
+            for key in [key for key in self.values if isinstance(key, tuple)]:
+                if key[1].partition(b"=")[0] == name:
+                    del self.values[key]
+
+
+class Inherited:
+    """What the process was given: environment, signals, descriptors."""
+
+    __slots__ = ("_closed", "_descriptors", "environment", "signals")
+
+    def __init__(self) -> None:
+        self.signals = Signals()
+        self.environment = Environment(_entries_from_kernel() or _entries_from_python())
+        self._closed = _open_missing_streams()
+        self._descriptors = [
+            descriptor
+            for descriptor in open_descriptors()
+            if descriptor > 2 and posix.get_inheritable(descriptor)
+        ]
+        for descriptor in self._descriptors:
+            posix.set_inheritable(descriptor, False)
+
+    def restore(self) -> None:
+        """Give back descriptors and signals; the last thing before the exec."""
+        for descriptor in self._descriptors:
+            posix.set_inheritable(descriptor, True)
+        for descriptor in self._closed:
+            posix.close(descriptor)
+        self.signals.restore()
+
+
+def take_over() -> Inherited:
+    """Block all signals, and read and set aside what the process was given.
+
+    Signals come first: from here on a stop signal is kept until it is asked for.
+    """
+    return Inherited()
+
+
+def arguments() -> list[bytes]:
+    """Return the words after the program's name with their original bytes."""
+    words = sys.argv[1:]
+    if all(word.isascii() for word in words):
+        return [word.encode() for word in words]
+    raw = read_kernel_file("/proc/self/cmdline")
+    if raw is None:
+        return [word.encode(sys.getfilesystemencoding(), "surrogateescape") for word in words]
+    return raw.split(b"\0")[:-1][-len(words) :]
+
+
+def configure_log(environment: "Mapping[bytes | tuple[int, bytes], bytes]", level: int) -> None:
+    """Set the log up: coloured on a terminal, unless NO_COLOR or TERM=dumb forbids it."""
+    colour = not environment.get(b"NO_COLOR") and environment.get(b"TERM") != b"dumb"
+    log.configure(level, colour=colour and posix.isatty(2))
+
+
+def read_kernel_file(path: str) -> bytes | None:
+    """Return the whole of a file under /proc, None where it cannot be read."""
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        pieces = []
+        while piece := posix.read(descriptor, 131072):
+            pieces.append(piece)
+    except OSError:
+        return None
+    finally:
+        posix.close(descriptor)
+    return b"".join(pieces)
+
+
+def _entries_from_kernel() -> list[bytes] | None:
+    raw = read_kernel_file("/proc/self/environ")
+    return None if raw is None else raw.split(b"\0")[:-1]
+
+
+def _entries_from_python() -> list[bytes]:
+    held = posix.environ
+    return [
+        name + b"=" + value
+        for name, value in held.items()
+        if name != b"LC_CTYPE" or value not in _COERCED_LOCALES
+    ]
+
+
+def _names_held_by_python() -> list[bytes]:
+    return list(posix.environ)
+
+
+def _open_missing_streams() -> list[int]:
+    """Open /dev/null in place of a closed descriptor 0, 1 or 2, and return which were closed.
+
+    Else the next file that is opened becomes somebody's standard output.
+    """
+    closed = []
+    for descriptor in (0, 1, 2):
+        try:
+            posix.fstat(descriptor)
+        except OSError:
+            closed.append(descriptor)
+    for _ in closed:
+        posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+    return closed

@@ -1,0 +1,234 @@
+"""Python hooks: a file run by entrykit's own interpreter, in a forked child.
+
+The file runs as `__main__`, then its `hook(start)` if it defines one. What that returns, a string,
+becomes the hook's line in the log. `HookStart` is `start`: the public face of a start.
+
+Not part of a plain start: loaded, with `os`, where there is a Python hook; its children share it.
+"""
+
+import marshal
+import os
+import sys
+from collections.abc import MutableMapping
+
+from entrykit.steps.changes import Changes
+from entrykit.system import files, log, spawn
+from entrykit.system.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from entrykit.steps.discover import Hook
+    from entrykit.steps.state import Start
+
+SOURCE_LIMIT_BYTES = 16 << 20
+
+
+class Log:
+    """`start.log`: lines of the hook's own in entrykit's log, with the hook's name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def debug(self, message: str) -> None:
+        """Write a line that only shows with ENTRYKIT_LOG=debug."""
+        log.debug(message, self._name)
+
+    def info(self, message: str) -> None:
+        """Write a line."""
+        log.info(message, self._name)
+
+    def warning(self, message: str, hint: str = "") -> None:
+        """Write a line that also shows with ENTRYKIT_LOG=quiet; `hint` says the mend."""
+        log.warn(message, self._name, hint)
+
+
+class Variables(MutableMapping[str, str]):
+    """`start.env`: the environment of the command as it stands so far.
+
+    Setting and deleting names asks for the change, and shows in this process's `os.environ` too.
+    Bytes that are no UTF-8 are surrogate escapes, as in `os.environ`.
+    """
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+
+    def __getitem__(self, name: str) -> str:
+        return os.environ[name]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        raw = os.fsencode(name)
+        self._changes.set[raw] = os.fsencode(value)
+        if raw in self._changes.unset:
+            self._changes.unset.remove(raw)
+        self._changes.check()
+        os.environ[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del os.environ[name]
+        raw = os.fsencode(name)
+        self._changes.set.pop(raw, None)
+        self._changes.unset.append(raw)
+        self._changes.check()
+
+    def __iter__(self) -> "Iterator[str]":
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+
+class HookStart:
+    """What a Python hook is given: `def hook(start)`.
+
+    `env`: the command's environment, a mapping of strings; changes to it reach the command.
+    `options`: a list; its words are put right after the program.
+    `args`: a list; its words are put at the end of the command.
+    `command`: the command's words so far; assign a list to replace it.
+    `config`: the hook's section of the configuration, {} for a hook without one.
+    `log`: `debug`, `info` and `warning`, each a line.
+    `runtime_directory`: where files for the command may lie, "" where there is no such place.
+    """
+
+    def __init__(self, hook: "Hook", start: "Start") -> None:
+        self._changes = Changes()
+        self._command = [os.fsdecode(word) for word in start.command.words()]
+        self.env = Variables(self._changes)
+        self.options: list[str] = []
+        self.args: list[str] = []
+        self.config: dict[str, Any] = dict(
+            start.settings.configuration["sections"].get(hook.section, {})
+        )
+        self.log = Log(log.text(hook.name))
+        self.runtime_directory = os.fsdecode(start.directories.runtime())
+
+    @property
+    def command(self) -> list[str]:
+        """The command's words so far, a copy; assign a list of strings to replace it."""
+        return list(self._command)
+
+    @command.setter
+    def command(self, words: list[str]) -> None:
+        self._command = list(words)
+        self._changes.command = [os.fsencode(word) for word in words]
+
+    def _asked(self) -> Changes:
+        self._changes.options = [os.fsencode(word) for word in self.options]
+        self._changes.args = [os.fsencode(word) for word in self.args]
+        self._changes.check()
+        return self._changes
+
+
+def start_child(
+    hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int
+) -> int:
+    """Run a Python hook in a forked child and return its process id."""
+    return spawn.fork(lambda kept: _run(hook, start, environment, kept), report)
+
+
+def read_report(raw: bytes) -> "tuple[Changes, str, StartError | None]":
+    """Return what a Python hook asked for, what it says it did, and the error that it ended by."""
+    changes = Changes()
+    if not raw:
+        return changes, "", None
+    report = marshal.loads(raw)
+    if report[0] == "error":
+        error = StartError("", report[1])
+        error.problems = report[2]
+        return changes, "", error
+    _, changes.set, changes.unset, changes.options, changes.args, changes.command, said = report
+    return changes, said, None
+
+
+def _run(hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int) -> int:
+    """Be the child: run the hook, write its report, return its exit status."""
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        status, content = _outcome(hook, start, environment)
+    except BaseException:  # noqa: BLE001 - whatever a hook raises is the hook's, and printed
+        _print_traceback()
+        status, content = 1, None
+    _flush()
+    try:
+        if content is not None:
+            files.write_all(report, marshal.dumps(content))
+    except OSError:
+        return 1
+    return status
+
+
+def _outcome(
+    hook: "Hook", start: "Start", environment: dict[bytes, bytes]
+) -> "tuple[int, tuple[Any, ...] | None]":
+    """Run the hook; return its exit status and its report."""
+    try:
+        _set_environment(environment)
+        given = HookStart(hook, start)
+        try:
+            said = _call(hook, given)
+        except SystemExit as end:
+            if end.code not in (None, 0):
+                return _failed_exit(end.code), None
+            said = ""
+        asked = given._asked()  # noqa: SLF001 - not for hooks
+    except StartError as error:
+        return error.status, ("error", error.status, tuple(error.problems))
+    return 0, (
+        "changes", asked.set, asked.unset, asked.options, asked.args, asked.command, said,
+    )  # fmt: skip
+
+
+def _call(hook: "Hook", given: HookStart) -> str:
+    """Run the file as `__main__`, then its `hook(start)`; return what that says it did."""
+    source = files.read(hook.path, SOURCE_LIMIT_BYTES)
+    path = os.fsdecode(hook.path)
+    module = type(sys)("__main__")
+    module.__file__ = path
+    sys.modules["__main__"] = module
+    sys.argv = [path]
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    function = getattr(module, "hook", None)
+    said = function(given) if callable(function) else None
+    return " ".join(said.split()) if isinstance(said, str) else ""
+
+
+def _failed_exit(code: object) -> int:
+    """Return the status of `sys.exit(code)`, a text printed, as Python itself does."""
+    if isinstance(code, int):
+        return code & 0xFF or 1
+    sys.stderr.write(f"{code}\n")
+    return 1
+
+
+def _set_environment(wanted: dict[bytes, bytes]) -> None:
+    held = os.environb
+    for name in [name for name in held if name not in wanted]:
+        del held[name]
+    for name, value in wanted.items():
+        if held.get(name) != value:
+            held[name] = value
+
+
+def _print_traceback() -> None:
+    """Print the traceback of the hook's exception, without the frames that called the hook."""
+    import traceback  # noqa: PLC0415 - costs 10 ms, and only a failure needs it
+
+    kind, error, trace = sys.exc_info()
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    traceback.print_exception(kind, error, trace)
+
+
+def _flush() -> None:
+    """Let go what a hook has printed and what it wants done at exit: the child ends by _exit."""
+    if "atexit" in sys.modules:
+        sys.modules["atexit"]._run_exitfuncs()  # noqa: SLF001 - what Python's own end calls
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            continue

@@ -1,0 +1,203 @@
+"""Sourced hooks (`*.envsh`): what a shell's exports and unsets change for the command.
+
+The hook is read by a shell of its own, so that `exit`, `set`, `cd` and traps end with it. That
+shell says itself what it exports, before and after, with `export -p`: whatever it changes at its
+own start is on both sides. It writes to a memory file, its descriptor 3, which is closed while
+the hook runs. Reading /proc/PID/environ instead shows only what a process was started with.
+
+Imported by every start with a hook: builtin modules only.
+"""
+
+from entrykit.system.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrykit.steps.changes import Changes
+
+    Exports = dict[bytes, bytes]
+
+# The trap is for a hook that ends with `exit`; one with an EXIT trap of its own is heard where it
+# comes to its end. `$0` is the hook's path, `$@` the command.
+_SCRIPT = b"""\
+export -p >&3
+echo '#' >&3
+trap 'case $? in 0) { : >&3; } 2>/dev/null && export -p >&3;; esac' EXIT
+{ . "$0"; } 3>&-
+export -p >&3
+echo '#' >&3
+"""
+_MARK = b"#\n"
+# The shell's own, and entrykit's, which say nothing to the command.
+_NOT_EXPORTS = frozenset({b"PWD", b"OLDPWD", b"SHLVL", b"_"})
+_RESERVED = b"ENTRYKIT_"
+
+_ESCAPES = {
+    ord("a"): 7, ord("b"): 8, ord("e"): 27, ord("E"): 27, ord("f"): 12, ord("n"): 10,
+    ord("r"): 13, ord("t"): 9, ord("v"): 11,
+}  # fmt: skip
+_OCTAL = frozenset(b"01234567")
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+
+
+def argv(shell: list[bytes], hook_path: bytes, command: list[bytes]) -> list[bytes]:
+    """Return the words that source a hook in a shell, with `-e` and the command as `"$@"`."""
+    return [*shell, b"-e", b"-c", _SCRIPT, hook_path, *command]
+
+
+def read_report(report: bytes, changes: "Changes") -> bool:
+    """Put what a sourced hook exported and unset into `changes`; tell whether it was anything.
+
+    Raises StartError where the hook ended without having said what it changed.
+    """
+    if _is_unchanged(report):
+        return False
+    before, position = _parse(report, 0)
+    after, end = _parse(report, position)
+    if position == end:
+        message = "ended without saying what it changed"
+        raise StartError(message, hint="an `exit` under an EXIT trap of its own: use `return`")
+    is_changed = False
+    for name, value in after.items():
+        if before.get(name) != value and _is_export(name):
+            changes.set[name] = value
+            is_changed = True
+    for name in before.keys() - after.keys():
+        if _is_export(name):
+            changes.unset.append(name)
+            is_changed = True
+    return is_changed
+
+
+def _is_export(name: bytes) -> bool:
+    return (
+        name not in _NOT_EXPORTS
+        and not name.startswith(_RESERVED)
+        and name.isascii()
+        and name.decode().isidentifier()
+    )
+
+
+def _is_unchanged(report: bytes) -> bool:
+    """Tell, without parsing, whether the shell said the same each time: most hooks only check."""
+    for times in (2, 3):
+        length, rest = divmod(len(report) - (times - 1) * len(_MARK), times)
+        if rest == 0 and report == _MARK.join([report[:length]] * times):
+            return True
+    return False
+
+
+def _parse(report: bytes, position: int) -> "tuple[Exports, int]":
+    """Read `export -p` up to its mark or the end; return the exports and where reading ended.
+
+    dash and busybox write `export NAME='…'`, bash `declare -x NAME="…"` or `$'…'`, ksh bare words:
+    all are words of the shell's own grammar (POSIX, XCU 2.2).
+    """
+    exports: Exports = {}
+    end = len(report)
+    while position < end:
+        if report.startswith(_MARK, position):
+            return exports, position + len(_MARK)
+        word, value, position = _parse_declaration(report, position)
+        if value is not None:
+            exports[word] = value
+    return exports, position
+
+
+def _parse_declaration(report: bytes, position: int) -> tuple[bytes, bytes | None, int]:
+    """Read a line: `export` or `declare`, options, and a name with or without a value."""
+    line_end = report.find(b"\n", position)
+    line_end = len(report) if line_end < 0 else line_end
+    name_end = report.find(b"=", position, line_end)
+    head = report[position : line_end if name_end < 0 else name_end]
+    name = head.rpartition(b" ")[2]
+    if name_end < 0:
+        return name, None, line_end + 1
+    value, position = _parse_word(report, name_end + 1)
+    return name, value, position
+
+
+def _parse_word(report: bytes, position: int) -> tuple[bytes, int]:
+    """Read a word up to the end of its line, with all quotes removed."""
+    pieces = []
+    end = len(report)
+    while position < end:
+        character = report[position : position + 1]
+        if character == b"\n":
+            position += 1
+            break
+        if character == b"'":
+            close = _find(report, b"'", position + 1)
+            pieces.append(report[position + 1 : close])
+            position = close + 1
+        elif character == b'"':
+            piece, position = _parse_double_quotes(report, position + 1)
+            pieces.append(piece)
+        elif report.startswith(b"$'", position):
+            piece, position = _parse_dollar_quotes(report, position + 2)
+            pieces.append(piece)
+        elif character == b"\\":
+            pieces.append(report[position + 1 : position + 2])
+            position += 2
+        else:
+            pieces.append(character)
+            position += 1
+    return b"".join(pieces), position
+
+
+def _find(report: bytes, wanted: bytes, position: int) -> int:
+    found = report.find(wanted, position)
+    return len(report) if found < 0 else found
+
+
+def _parse_double_quotes(report: bytes, position: int) -> tuple[bytes, int]:
+    pieces = []
+    while position < len(report):
+        close = _find(report, b'"', position)
+        escape = report.find(b"\\", position, close)
+        if escape < 0:
+            pieces.append(report[position:close])
+            return b"".join(pieces), close + 1
+        pieces.append(report[position:escape])
+        escaped = report[escape + 1 : escape + 2]
+        pieces.append(escaped if escaped in (b'"', b"\\", b"$", b"`") else b"\\" + escaped)
+        position = escape + 2
+    return b"".join(pieces), position
+
+
+def _parse_dollar_quotes(report: bytes, position: int) -> tuple[bytes, int]:
+    """Read what stands in `$'…'`, after its beginning (POSIX 2024, XCU 2.2.4)."""
+    value = bytearray()
+    while position < len(report):
+        character = report[position]
+        position += 1
+        if character == ord("'"):
+            break
+        if character != ord("\\"):
+            value.append(character)
+            continue
+        escaped = report[position]
+        position += 1
+        if escaped in _ESCAPES:
+            value.append(_ESCAPES[escaped])
+        elif escaped == ord("x"):
+            digits = _digits(report, position, _HEX, 2)
+            value.append(int(digits, 16))
+            position += len(digits)
+        elif escaped in (ord("u"), ord("U")):
+            digits = _digits(report, position, _HEX, 4 if escaped == ord("u") else 8)
+            value += chr(int(digits, 16)).encode("utf-8", "surrogatepass")
+            position += len(digits)
+        elif escaped in _OCTAL:
+            digits = _digits(report, position - 1, _OCTAL, 3)
+            value.append(int(digits, 8) & 0xFF)
+            position += len(digits) - 1
+        else:
+            value.append(escaped)
+    return bytes(value), position
+
+
+def _digits(report: bytes, position: int, allowed: frozenset[int], most: int) -> bytes:
+    end = position
+    while end < min(position + most, len(report)) and report[end] in allowed:
+        end += 1
+    return report[position:end] or b"0"

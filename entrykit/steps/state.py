@@ -1,0 +1,76 @@
+"""The state of one start: what was given, and what the hooks have made of it so far.
+
+Imported by every start: builtin modules only.
+"""
+
+from entrykit.steps import command as commands
+from entrykit.steps.changes import Directories
+from entrykit.steps.handoff import DEFAULT_SEARCH_PATH
+from entrykit.system import log
+from entrykit.system.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrykit.steps.changes import Changes
+    from entrykit.steps.command import Command
+    from entrykit.steps.configure import Settings
+    from entrykit.steps.discover import Hook
+    from entrykit.steps.inherited import Environment, Inherited
+
+
+class Start:
+    """One start. `environment` and `command` are the command's, as they stand so far."""
+
+    __slots__ = ("command", "directories", "inherited", "secrets", "settings")
+
+    def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
+        self.inherited = inherited
+        self.settings = settings
+        self.command = command
+        self.directories = Directories()
+        self.secrets: set[bytes] = set()
+
+    @property
+    def environment(self) -> "Environment":
+        """The environment of the command."""
+        return self.inherited.environment
+
+    def search_path(self) -> bytes:
+        """Return the PATH of the environment as it stands."""
+        path = self.environment.get(b"PATH")
+        return DEFAULT_SEARCH_PATH if path is None else path
+
+    def environment_for(self, hook: "Hook") -> dict[bytes, bytes]:
+        """Return a hook's environment: less the secrets that it does not name, plus what tells
+        it its name, the program and where to ask for changes.
+        """
+        environment = self.environment.plain(self.secrets - hook.secrets)
+        environment[b"ENTRYKIT_HOOK"] = hook.name
+        environment[b"ENTRYKIT_PROGRAM"] = self.command.words()[0]
+        environment.update(self.directories.variables())
+        return environment
+
+    def apply(self, changes: "Changes", hook: "Hook") -> None:
+        """Make a hook's changes, all or none. Raises StartError, status 78."""
+        command = self.command
+        if changes.command is not None:
+            command = commands.complete(changes.command, self.settings.program)
+        if changes.options and not command.program:
+            raise self._no_place_for_options(command, hook)
+        command.options += changes.options
+        command.rest += changes.args
+        self.command = command
+        for name, value in changes.set.items():
+            self.environment.set(name, value)
+        for name in changes.unset:
+            self.environment.unset(name)
+
+    def _no_place_for_options(self, command: "Command", hook: "Hook") -> StartError:
+        name = log.text(command.words()[0])
+        if self.settings.program:
+            program = log.text(b" ".join(self.settings.program))
+            message = f"asks for options, but the command {name} does not begin with {program}"
+        else:
+            message = f"asks for options for {name}, but no program is configured"
+        hint = "options need a `program` to stand after; arguments go to the end of any command"
+        return StartError(message, hint=hint, where=log.text(hook.name))

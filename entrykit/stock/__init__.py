@@ -1,0 +1,1 @@
+"""What the stock hooks do; each is imported only by the hook that needs it."""

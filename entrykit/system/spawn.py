@@ -1,0 +1,228 @@
+"""Owns processes: starting a child and waiting for it.
+
+A child gets /dev/null as standard input, the container's standard error as its output and error,
+its own process group, default signal dispositions and an empty mask. It gets no descriptor above
+2: those that the command is to inherit are close-on-exec as long as the start goes on.
+
+posix_spawn(3) rather than fork(2) where a program follows: the C library's vfork costs a fifth of
+copying an interpreter's page tables.
+
+Imported by every start: builtin modules only.
+"""
+
+import posix
+import time
+
+from entrykit.system import log, signals
+from entrykit.system.errors import SIGNALLED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from entrykit.system.signals import Signals
+
+_NULL_INPUT = (posix.POSIX_SPAWN_OPEN, 0, "/dev/null", posix.O_RDONLY, 0)
+_OUTPUT_TO_ERROR = (posix.POSIX_SPAWN_DUP2, 2, 1)
+_SWEEP_SECONDS = 0.01
+
+
+def program(
+    argv: "Sequence[bytes]", environment: "Mapping[bytes, bytes]", report: int | None = None
+) -> int:
+    """Start a program as a child and return its process id; argv[0] is its path.
+
+    `report` is a descriptor that the child gets as its descriptor 3. Raises OSError where it
+    cannot be started.
+    """
+    actions: list[tuple[int, int, str | int] | tuple[int, int, str, int, int] | tuple[int, int]]
+    actions = [_NULL_INPUT, _OUTPUT_TO_ERROR]
+    if report is not None:
+        actions.append((posix.POSIX_SPAWN_DUP2, report, 3))
+    return posix.posix_spawn(
+        argv[0],
+        argv,
+        environment,
+        file_actions=actions,  # type: ignore[arg-type]
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=signals.RESETTABLE,
+    )
+
+
+def fork(body: "Callable[[int], int]", report: int) -> int:
+    """Run `body` in a forked child and return its process id.
+
+    `body` gets the descriptor to report to, and returns the child's exit status.
+    """
+    child = posix.fork()
+    if child:
+        try:
+            posix.setpgid(child, child)
+        except OSError:
+            # The child was quicker, and may be gone already.
+            pass
+        return child
+    status = 1
+    try:
+        posix.setpgid(0, 0)
+        null = posix.open("/dev/null", posix.O_RDONLY)
+        posix.dup2(null, 0)
+        posix.dup2(2, 1)
+        for descriptor in open_descriptors():
+            if descriptor > 2 and descriptor != report:
+                posix.close(descriptor)
+        signals.reset()
+        status = body(report)
+    except BaseException as error:  # noqa: BLE001 - a child must not go on as its parent
+        log.warn(f"defect of entrykit in a hook's process: {error!r}")
+    finally:
+        posix._exit(status)  # noqa: SLF001 - its public name
+
+
+def open_descriptors() -> list[int]:
+    """Return the descriptors that are open.
+
+    Not close_range(2): where it is missing, Python tries every number up to the limit instead,
+    and a container's limit may be a thousand million.
+    """
+    try:
+        candidates = [int(name) for name in posix.listdir("/proc/self/fd")]
+    except OSError:
+        candidates = list(range(256))
+    return [descriptor for descriptor in candidates if _is_open(descriptor)]
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        posix.get_inheritable(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def memory_file(name: str) -> int:
+    """Return the descriptor of a file without a place, that a child reports in."""
+    return posix.memfd_create(name, posix.MFD_CLOEXEC)
+
+
+def take_report(descriptor: int) -> bytes:
+    """Return what a child has written to a memory file."""
+    size = posix.fstat(descriptor).st_size
+    content = b""
+    while len(content) < size:
+        piece = posix.pread(descriptor, size - len(content), len(content))
+        if not piece:
+            break
+        content += piece
+    return content
+
+
+class Ending:
+    """How a child ended: `status` as an exit status, and what ended it before its time.
+
+    `signal` is the signal that killed it, 0 for none; `stopped_by` the stop signal on which it was
+    ended, 0 for none; `timed_out` says whether its time was up.
+    """
+
+    __slots__ = ("signal", "status", "stopped_by", "timed_out")
+
+    def __init__(self, wait_status: int, stopped_by: int, *, timed_out: bool) -> None:
+        code = posix.waitstatus_to_exitcode(wait_status)
+        self.signal = -code if code < 0 else 0
+        self.status = SIGNALLED - code if code < 0 else code
+        self.stopped_by = stopped_by
+        self.timed_out = timed_out
+
+
+def wait(
+    child: int, received: "Signals", timeout_seconds: float | None, grace_seconds: float
+) -> Ending:
+    """Wait for a child's end; reap orphans meanwhile where this is PID 1.
+
+    A stop signal, or the end of its time, sends TERM and CONT to its process group, then KILL
+    after the grace time; a second stop signal sends KILL at once.
+    """
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    stopped_by = 0
+    timed_out = False
+    while True:
+        remaining = None if deadline is None else deadline - time.monotonic()
+        taken = received.take(remaining)
+        if taken == signals.CHILD:
+            wait_status = _reap(child)
+            if wait_status is not None:
+                break
+        elif received.is_stop(taken) or not taken:
+            if stopped_by or timed_out:
+                _signal_group(child, signals.KILL)
+                deadline = None
+            else:
+                _signal_group(child, signals.TERMINATE)
+                _signal_group(child, signals.CONTINUE)
+                deadline = time.monotonic() + grace_seconds
+            stopped_by = taken or stopped_by
+            timed_out = timed_out or not taken
+    if stopped_by or timed_out:
+        stopped_by = _sweep(child, received, deadline) or stopped_by
+    return Ending(wait_status, stopped_by, timed_out=timed_out and not stopped_by)
+
+
+def group_lives(group: int) -> bool:
+    """Tell whether a process group has members left."""
+    return _signal_group(group, 0)
+
+
+def has_children() -> bool:
+    """Tell whether this process has children, ended ones reaped first: in PID 1, orphans too."""
+    try:
+        while posix.waitpid(-1, posix.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _reap(child: int) -> int | None:
+    """Reap what has ended, and return the wait status of `child`, None if it goes on.
+
+    As PID 1 all children: orphans come to it. Elsewhere `child` alone: another child was there
+    before the start and is the command's to wait for.
+    """
+    wanted = -1 if posix.getpid() == 1 else child
+    found = None
+    try:
+        while True:
+            ended, wait_status = posix.waitpid(wanted, posix.WNOHANG)
+            if ended == child:
+                found = wait_status
+            if not ended or wanted == child:
+                return found
+    except ChildProcessError:
+        return found
+
+
+def _sweep(group: int, received: "Signals", deadline: float | None) -> int:
+    """Wait until a process group is gone, KILL what is left of it at the deadline.
+
+    Returns the stop signal that came meanwhile, which ends the wait, 0 for none.
+    """
+    while group_lives(group):
+        taken = received.take(_SWEEP_SECONDS)
+        if posix.getpid() == 1:
+            has_children()
+        if received.is_stop(taken) or deadline is None or time.monotonic() >= deadline:
+            _signal_group(group, signals.KILL)
+            return taken if received.is_stop(taken) else 0
+    return 0
+
+
+def _signal_group(group: int, number: int) -> bool:
+    try:
+        posix.killpg(group, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        # There is somebody, of another user: setuid programs are not the start's to end.
+        return True
+    return True

@@ -1,0 +1,3 @@
+module youp0m
+
+go 1.19
