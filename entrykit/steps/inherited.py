@@ -15,7 +15,7 @@ from entrykit.system.spawn import open_descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 _COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
@@ -59,7 +59,7 @@ class Environment:
         """Return the names of the variables, in order."""
         return [name for name in self.values if isinstance(name, bytes)]
 
-    def plain(self, less: "frozenset[bytes] | set[bytes]" = frozenset()) -> dict[bytes, bytes]:
+    def plain(self, less: "Collection[bytes]" = ()) -> dict[bytes, bytes]:
         """Return the variables without those named by `less`, as a hook gets them."""
         return {
             name: value
@@ -135,6 +135,11 @@ def arguments() -> list[bytes]:
     if raw is None:
         return [word.encode(sys.getfilesystemencoding(), "surrogateescape") for word in words]
     return raw.split(b"\0")[:-1][-len(words) :]
+
+
+def variables() -> "Mapping[bytes | tuple[int, bytes], bytes]":
+    """Return the variables of this process, for a command that is no start."""
+    return Environment(_entries_from_kernel() or _entries_from_python()).values
 
 
 def configure_log(environment: "Mapping[bytes | tuple[int, bytes], bytes]", level: int) -> None:

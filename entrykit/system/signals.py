@@ -8,13 +8,14 @@ Blocked signals stay pending, in a PID 1 too, whose signals without a handler th
 Imported by every start: builtin modules only (`signal` costs 3 ms).
 """
 
-import _signal
-
 from entrykit.system.errors import SIGNALLED, StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Iterable
+else:
+    import _signal
 
 CHILD, CONTINUE, KILL, TERMINATE = (
     _signal.SIGCHLD, _signal.SIGCONT, _signal.SIGKILL, _signal.SIGTERM,

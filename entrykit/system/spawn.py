@@ -18,7 +18,7 @@ from entrykit.system.errors import SIGNALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from entrykit.system.signals import Signals
 
@@ -28,7 +28,7 @@ _SWEEP_SECONDS = 0.01
 
 
 def program(
-    argv: "Sequence[bytes]", environment: "Mapping[bytes, bytes]", report: int | None = None
+    argv: list[bytes], environment: "Mapping[bytes, bytes]", report: int | None = None
 ) -> int:
     """Start a program as a child and return its process id; argv[0] is its path.
 
@@ -43,7 +43,7 @@ def program(
         argv[0],
         argv,
         environment,
-        file_actions=actions,  # type: ignore[arg-type]
+        file_actions=actions,
         setpgroup=0,
         setsigmask=(),
         setsigdef=signals.RESETTABLE,

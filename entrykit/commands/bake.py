@@ -1,0 +1,194 @@
+"""`entrykit bake`: check what an image will start with, and write its launcher."""
+
+import argparse
+import ast
+import marshal
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import entrykit
+from entrykit.steps import configure, discover, handoff, inherited, kinds
+from entrykit.system import errors, files, log
+from entrykit.system.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from entrykit.launcher import Module
+    from entrykit.steps.configure import BakedConfiguration, Settings
+
+DESCRIPTION = """\
+Check the configuration and the hooks that are there, and write the launcher: the file that the
+image's ENTRYPOINT names, and beside it FILE.baked with compiled code and parsed configuration.
+A configuration that differs at the start is parsed afresh; a mounted hook needs no new bake.
+Exit status 78 where a start would fail on what was checked; nothing is written then."""
+
+PACKAGE = Path(entrykit.__file__).parent
+# All that a start with hooks of every kind needs, but for Python hooks.
+_FIRST = "entrykit.boot"
+# The kernel reads this much of a `#!` line (execve(2), since Linux 5.1; 127 before).
+_HASHBANG_LIMIT_BYTES = 127
+
+_LAUNCHER = """\
+#!{python} -IS
+# Written by `entrykit bake` (entrykit {version}); bake again rather than edit it.
+import sys
+
+sys.path += {search_path!r}
+try:
+    with open({baked!r}, "rb", 0) as file:
+        content = file.readall()
+except OSError:
+    content = b""
+head = {head!r}
+if content.startswith(head) and head == repr(sys.version).encode() + b"\\n":
+    import marshal
+
+    code, record = marshal.loads(memoryview(content)[len(head) :])
+    exec(code)
+    start(record)
+try:
+    from entrykit import launcher
+except ImportError:
+    sys.exit("entrykit: the package entrykit cannot be loaded: install it, and bake again")
+reason = "another Python than this one was baked for" if content else "cannot read " + {baked!r}
+launcher.start_from_source({configuration!r}, reason)
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bake`."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the configuration file; default /etc/entrykit.toml, if it is there",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        default="/entrypoint",
+        help="the launcher; default /entrypoint. FILE.baked is written beside it, and both are"
+        " to stay where they are written",
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Check, compile, write; return the exit status."""
+    told = configure.read_variables(inherited.variables())
+    log.configure(configure.log_level(told), colour=False)
+    if arguments.config:
+        told["config"] = os.fsencode(os.path.abspath(arguments.config))
+    settings, configuration = _read_configuration(told)
+    _check_hooks(settings)
+    output = os.path.abspath(arguments.output)
+    code = compile(_source("launcher.py"), str(PACKAGE / "launcher.py"), "exec", optimize=2)
+    modules = _modules()
+    sizes = [(path, os.stat(path).st_size) for _, path, _, _ in modules]
+    head = repr(sys.version).encode() + b"\n"
+    baked = head + marshal.dumps((code, (sizes, modules, configuration)))
+    text = _LAUNCHER.format(
+        python=_interpreter(),
+        version=entrykit.__version__,
+        search_path=_search_path(),
+        baked=f"{output}.baked",
+        head=head,
+        configuration=(configuration[0], None if configuration[1] is None else b"", None),
+    )
+    files.write(os.fsencode(f"{output}.baked"), baked, 0o644)
+    files.write(os.fsencode(output), text.encode("utf-8", "surrogateescape"), 0o755)
+    log.info(f"wrote {output} and {output}.baked")
+    return 0
+
+
+def _read_configuration(told: dict[str, bytes]) -> "tuple[Settings, BakedConfiguration]":
+    """Return the settings that a start would have, and the configuration to bake."""
+    settings = configure.load(told, None)
+    path = told.get("config") or configure.DEFAULT_PATH
+    content = None
+    if os.path.lexists(path):
+        content = files.read(path, configure.CONFIGURATION_LIMIT_BYTES)
+    return settings, (path, content, settings.configuration)
+
+
+def _check_hooks(settings: "Settings") -> None:
+    """Report what is wrong with the hooks that are there. Raises StartError, status 78."""
+    search_path = os.fsencode(os.environ.get("PATH", "")) or handoff.DEFAULT_SEARCH_PATH
+    found = discover.discover(settings, search_path)
+    for hook in found.hooks:
+        if hook.kind == kinds.PYTHON:
+            try:
+                compile(Path(os.fsdecode(hook.path)).read_bytes(), log.text(hook.path), "exec")
+            except (SyntaxError, ValueError) as error:
+                place = f"{log.text(hook.path)}:{getattr(error, 'lineno', None) or 1}"
+                found.problems.append((place, f"it is not Python: {error}", "correct it"))
+    discover.report(found, settings)
+    for hook in found.hooks:
+        log.debug(f"is a hook, in {log.text(hook.directory)}", log.text(hook.name))
+
+
+def _interpreter() -> str:
+    python = sys.executable
+    if not python or any(blank in python for blank in " \t\n"):
+        message = f"cannot write {python!r} into a #! line"
+        raise StartError(message, hint="use a Python whose path has no blanks")
+    if len(f"#!{python} -IS".encode()) > _HASHBANG_LIMIT_BYTES:
+        message = f"the path of this Python is too long for a #! line: {python}"
+        raise StartError(message, hint=f"the kernel reads {_HASHBANG_LIMIT_BYTES} bytes of it")
+    return python
+
+
+def _search_path() -> list[str]:
+    """Return where modules lie beside the standard library: entrykit's own place, then site's.
+
+    Asked of an isolated interpreter, so that PYTHONPATH and the working directory stay out.
+    """
+    asked = [sys.executable, "-I", "-c", "import sys; print(*sys.path, sep='\\0', end='')"]
+    bare = [sys.executable, "-I", "-S", "-c", asked[-1]]
+    with_site, without = (
+        subprocess.run(words, check=True, capture_output=True, text=True).stdout.split("\0")  # noqa: S603
+        for words in (asked, bare)
+    )
+    parent = str(PACKAGE.parent)
+    return [parent, *(path for path in with_site if path not in (*without, parent))]
+
+
+def _modules() -> "list[Module]":
+    """Return the modules that every start needs, compiled, each after those that it imports."""
+    ordered: dict[str, Module] = {}
+    _add_module(_FIRST, ordered)
+    return list(ordered.values())
+
+
+def _add_module(name: str, ordered: "dict[str, Module]") -> None:
+    if name in ordered:
+        return
+    parent = name.rpartition(".")[0]
+    if parent:
+        _add_module(parent, ordered)
+    relative = name.replace(".", "/").partition("/")[2]
+    is_package = (PACKAGE / relative).is_dir()
+    path = PACKAGE / relative / "__init__.py" if is_package else PACKAGE / f"{relative}.py"
+    source = path.read_bytes()
+    for imported in _imported(ast.parse(source)):
+        _add_module(imported, ordered)
+    code = compile(source, str(path), "exec", dont_inherit=True, optimize=2)
+    ordered[name] = (name, str(path), is_package, code)
+
+
+def _imported(tree: ast.Module) -> "Iterator[str]":
+    """Name the modules of entrykit that a module imports whenever it is imported itself."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("entrykit"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                relative = inner.replace(".", "/").partition("/")[2]
+                is_module = (PACKAGE / f"{relative}.py").is_file() or (PACKAGE / relative).is_dir()
+                yield inner if is_module else str(node.module)
+
+
+def _source(name: str) -> bytes:
+    return (PACKAGE / name).read_bytes()
