@@ -13,16 +13,7 @@ What runs at every start is paid for at every start: here, in steps/ and in syst
 modules are imported (re costs 4 ms, subprocess 7, tomllib 9), the rest where the story needs it.
 """
 
-from entrykit.steps import (
-    command,
-    configure,
-    discover,
-    environment,
-    gate,
-    handoff,
-    hook,
-    inherited,
-)
+from entrykit.steps import command, configure, environment, gate, handoff, inherited, search
 from entrykit.steps.state import Start
 from entrykit.system import errors, log
 from entrykit.system.errors import StartError
@@ -30,6 +21,7 @@ from entrykit.system.errors import StartError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.steps.configure import BakedConfiguration, Settings
+    from entrykit.steps.discover import Hook
     from entrykit.steps.handoff import Execute
     from entrykit.steps.inherited import Inherited
 
@@ -75,14 +67,20 @@ def start(words: list[bytes], baked: "BakedConfiguration | None", execute: "Exec
 def configure_start(
     given: "Inherited", words: list[bytes], baked: "BakedConfiguration | None"
 ) -> "tuple[Settings, list[bytes]]":
-    """Return the settings and the command that was asked for, its ENTRYKIT_* variables removed."""
-    inherited.configure_log(given.environment.values, log.INFO)
-    options, wanted = ({}, words) if baked else configure.read_options(words)
-    told = configure.read_variables(given.environment.values) | options
-    inherited.configure_log(given.environment.values, configure.log_level(told))
+    """Return the settings and the command that was asked for; ENTRYKIT_* variables are gone."""
+    inherited.configure_log(given.environment, log.INFO)
+    told, wanted = configure.read_own_variables(given.environment), words
+    if not baked:
+        from entrykit.settings import options  # noqa: PLC0415 - a launcher has no options
+
+        more, wanted = options.read_options(words)
+        told |= more
+    if told:
+        from entrykit.settings import options  # noqa: PLC0415 - loaded already
+
+        inherited.configure_log(given.environment, options.log_level(told))
     settings = configure.load(told, baked)
     given.signals.stop_on(settings.configuration["stop_signals"])
-    environment.strip_settings(given.environment)
     return settings, wanted
 
 
@@ -90,20 +88,45 @@ def set_up(this: Start) -> None:
     """Check the environment, find the hooks, and run them in order."""
     environment.resolve(this.environment, this.settings.configuration)
     this.secrets = environment.secret_names(this.settings.configuration)
-    found = discover.discover(this.settings, this.search_path())
+    hooks = find_hooks(this)
+    if hooks:
+        run_hooks(this, hooks)
+
+
+def find_hooks(this: Start) -> "list[Hook]":
+    """Return the hooks in order; say what is skipped and why. Raises StartError with all faults."""
+    listings = search.search(this.settings)
+    if not (listings or this.settings.skip or this.settings.configuration["hooks"]):
+        return []
+    from entrykit.steps import discover  # noqa: PLC0415 - a start without hooks has no need
+
+    found = discover.discover(this.settings, listings, this.search_path())
     discover.report(found, this.settings)
+    return found.hooks
+
+
+def run_hooks(this: Start, hooks: "list[Hook]") -> None:
+    """Run the hooks one after the other, each with what those before it have changed."""
+    from entrykit.steps import changes, hook  # noqa: PLC0415 - a start without hooks has no need
+
+    this.directories = changes.Directories()
     try:
-        for one in found.hooks:
+        for one in hooks:
             this.inherited.signals.check()
             hook.run(one, this)
     except BaseException:
-        this.directories.close()
+        this.close()
         raise
 
 
 def say_what_is_not_run(this: Start) -> None:
     """Say in one line which hooks this command does not get, and why; nothing without hooks."""
-    found = discover.discover(this.settings, this.search_path())
+    listings = search.search(this.settings)
+    if not listings:
+        return
+    from entrykit.steps import discover  # noqa: PLC0415 - a start without hooks has no need
+
+    found = discover.discover(this.settings, listings, this.search_path())
     if found.hooks:
         names = ", ".join(log.text(one.name) for one in found.hooks)
         log.info(f"{gate.reason(this.command, this.settings.program)}: hooks not run: {names}")

@@ -7,8 +7,9 @@
     option = "-htpasswd"            # the program's option that is given the file's path
 """
 
+from entrykit.steps.python_hook import HookStart
 from entrykit.stock import htpasswd
 
 
-def hook(start):
+def hook(start: HookStart) -> str:
     return htpasswd.set_up(start)

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import entrykit
-from entrykit.steps import configure, discover, handoff, inherited, kinds
-from entrykit.system import errors, files, log
+from entrykit.settings import options
+from entrykit.steps import configure, discover, handoff, inherited, kinds, search
+from entrykit.system import errors, files, log, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import CodeType
 
     from entrykit.launcher import Module
     from entrykit.steps.configure import BakedConfiguration, Settings
@@ -27,16 +29,24 @@ A configuration that differs at the start is parsed afresh; a mounted hook needs
 Exit status 78 where a start would fail on what was checked; nothing is written then."""
 
 PACKAGE = Path(entrykit.__file__).parent
-# All that a start with hooks of every kind needs, but for Python hooks.
-_FIRST = "entrykit.boot"
+# What every start needs, and what those need beside it that are told something by a variable,
+# have hooks, or have Python hooks; each with all that it imports.
+_GROUPS = (
+    ("entrykit.boot",),
+    ("entrykit.settings.options", "entrykit.settings.hook"),
+    ("entrykit.steps.discover", "entrykit.steps.hook"),
+    ("entrykit.steps.python_hook",),
+)
 # The kernel reads this much of a `#!` line (execve(2), since Linux 5.1; 127 before).
 _HASHBANG_LIMIT_BYTES = 127
 
 _LAUNCHER = """\
 #!{python} -IS
 # Written by `entrykit bake` (entrykit {version}); bake again rather than edit it.
+import gc
 import sys
 
+gc.disable()
 sys.path += {search_path!r}
 try:
     with open({baked!r}, "rb", 0) as file:
@@ -78,18 +88,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Check, compile, write; return the exit status."""
-    told = configure.read_variables(inherited.variables())
-    log.configure(configure.log_level(told), colour=False)
+    told = configure.read_own_variables(inherited.read_environment())
+    log.configure(options.log_level(told), colour=False)
     if arguments.config:
         told["config"] = os.fsencode(os.path.abspath(arguments.config))
     settings, configuration = _read_configuration(told)
     _check_hooks(settings)
     output = os.path.abspath(arguments.output)
-    code = compile(_source("launcher.py"), str(PACKAGE / "launcher.py"), "exec", optimize=2)
-    modules = _modules()
-    sizes = [(path, os.stat(path).st_size) for _, path, _, _ in modules]
+    always, *later = _groups()
+    sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
+    groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
     head = repr(sys.version).encode() + b"\n"
-    baked = head + marshal.dumps((code, (sizes, modules, configuration)))
+    record = (sizes, always, groups, configuration)
+    baked = head + marshal.dumps((_compile(PACKAGE / "launcher.py"), record))
     text = _LAUNCHER.format(
         python=_interpreter(),
         version=entrykit.__version__,
@@ -98,8 +109,8 @@ def execute(arguments: argparse.Namespace) -> int:
         head=head,
         configuration=(configuration[0], None if configuration[1] is None else b"", None),
     )
-    files.write(os.fsencode(f"{output}.baked"), baked, 0o644)
-    files.write(os.fsencode(output), text.encode("utf-8", "surrogateescape"), 0o755)
+    writing.write(os.fsencode(f"{output}.baked"), baked, 0o644)
+    writing.write(os.fsencode(output), text.encode("utf-8", "surrogateescape"), 0o755)
     log.info(f"wrote {output} and {output}.baked")
     return 0
 
@@ -117,7 +128,7 @@ def _read_configuration(told: dict[str, bytes]) -> "tuple[Settings, BakedConfigu
 def _check_hooks(settings: "Settings") -> None:
     """Report what is wrong with the hooks that are there. Raises StartError, status 78."""
     search_path = os.fsencode(os.environ.get("PATH", "")) or handoff.DEFAULT_SEARCH_PATH
-    found = discover.discover(settings, search_path)
+    found = discover.discover(settings, search.search(settings), search_path)
     for hook in found.hooks:
         if hook.kind == kinds.PYTHON:
             try:
@@ -156,27 +167,31 @@ def _search_path() -> list[str]:
     return [parent, *(path for path in with_site if path not in (*without, parent))]
 
 
-def _modules() -> "list[Module]":
-    """Return the modules that every start needs, compiled, each after those that it imports."""
-    ordered: dict[str, Module] = {}
-    _add_module(_FIRST, ordered)
-    return list(ordered.values())
+def _groups() -> "list[list[Module]]":
+    """Return the groups of modules, compiled, each module after those that it imports."""
+    known: set[str] = set()
+    groups = []
+    for names in _GROUPS:
+        group: list[Module] = []
+        for name in names:
+            _add_module(name, known, group)
+        groups.append(group)
+    return groups
 
 
-def _add_module(name: str, ordered: "dict[str, Module]") -> None:
-    if name in ordered:
+def _add_module(name: str, known: set[str], group: "list[Module]") -> None:
+    if name in known:
         return
+    known.add(name)
     parent = name.rpartition(".")[0]
     if parent:
-        _add_module(parent, ordered)
+        _add_module(parent, known, group)
     relative = name.replace(".", "/").partition("/")[2]
     is_package = (PACKAGE / relative).is_dir()
     path = PACKAGE / relative / "__init__.py" if is_package else PACKAGE / f"{relative}.py"
-    source = path.read_bytes()
-    for imported in _imported(ast.parse(source)):
-        _add_module(imported, ordered)
-    code = compile(source, str(path), "exec", dont_inherit=True, optimize=2)
-    ordered[name] = (name, str(path), is_package, code)
+    for imported in _imported(ast.parse(path.read_bytes())):
+        _add_module(imported, known, group)
+    group.append((name, str(path), is_package, _compile(path)))
 
 
 def _imported(tree: ast.Module) -> "Iterator[str]":
@@ -190,5 +205,30 @@ def _imported(tree: ast.Module) -> "Iterator[str]":
                 yield inner if is_module else str(node.module)
 
 
-def _source(name: str) -> bytes:
-    return (PACKAGE / name).read_bytes()
+class _Strip(ast.NodeTransformer):
+    """Takes out what only a type checker reads: a third of the code, and of its time."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+        node.returns = None
+        self.generic_visit(node)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+        if node.value is None:
+            return ast.Pass()
+        return ast.Assign(targets=[node.target], value=node.value)
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return node.orelse
+        return node
+
+
+def _compile(path: Path) -> "CodeType":
+    tree = ast.fix_missing_locations(_Strip().visit(ast.parse(path.read_bytes())))
+    return compile(tree, str(path), "exec", dont_inherit=True, optimize=2)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from entrykit.steps import configure
+from entrykit.settings import options
 from entrykit.system import errors
 
 DESCRIPTION = """\
@@ -13,7 +13,7 @@ the launcher that `entrykit bake` writes: it starts faster, and isolated."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a start, from the table that the start itself reads."""
-    for name, is_switch, has_variable, text in configure.SETTINGS:
+    for name, is_switch, has_variable, text in options.SETTINGS:
         shown = f"{text} [ENTRYKIT_{name.upper()}]" if has_variable else text
         if is_switch:
             parser.add_argument(f"--{name}", action="store_true", help=shown)

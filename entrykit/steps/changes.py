@@ -15,7 +15,7 @@ Imported by every start with a hook: builtin modules only.
 import posix
 
 from entrykit.steps import order
-from entrykit.system import files, log
+from entrykit.system import files, log, runtime, writing
 from entrykit.system.errors import StartError
 
 ENV, UNSET, OPTIONS, ARGS, COMMAND = "env", "unset", "options", "args", "command"
@@ -91,7 +91,7 @@ class Directories:
     def runtime(self) -> bytes:
         """Return the runtime directory, made at the first call; b"" where none can be had."""
         if self._runtime is None:
-            self._runtime = files.claim_runtime_directory()
+            self._runtime = runtime.claim()
         return self._runtime
 
     def variables(self) -> dict[bytes, bytes]:
@@ -112,10 +112,10 @@ class Directories:
         changes = Changes()
         if not self._path:
             return changes, False
-        directory = files.open_directory(self._path)
+        directory = writing.open_directory(self._path)
         try:
             asked = [_read_kind(directory, kind) for kind in KINDS]
-            if any(asked) and files.is_full(directory):
+            if any(asked) and writing.is_full(directory):
                 # The shell's `echo` into a full file system leaves an empty file, and status 0.
                 message = f"the runtime directory {log.text(self._runtime or b'')} is full"
                 raise StartError(message, hint="what the hook wrote there may be cut short")
@@ -136,7 +136,7 @@ class Directories:
         if self._path:
             path, self._path = self._path, b""
             try:
-                files.remove_tree(path)
+                writing.remove_tree(path)
             except OSError as error:
                 # A process that a hook left behind may be writing there.
                 log.debug(f"cannot remove {log.text(path)}: {error.strerror}")
@@ -145,16 +145,16 @@ class Directories:
         """Remove all that the command has no use for: before the handoff, or at a failure."""
         self.discard()
         if self._runtime:
-            files.release_runtime_directory(self._runtime)
+            runtime.release(self._runtime)
 
     def _make(self) -> None:
-        runtime = self.runtime()
-        if not runtime:
+        place = self.runtime()
+        if not place:
             return
         self._number += 1
-        path = b"%s/.changes-%d" % (runtime, self._number)
+        path = b"%s/.changes-%d" % (place, self._number)
         try:
-            files.make_directory(path, 0o700)
+            writing.make_directory(path, 0o700)
             for kind in KINDS:
                 posix.mkdir(path + b"/" + kind.encode(), 0o700)
         except OSError as error:
@@ -165,10 +165,10 @@ class Directories:
 
 def _read_kind(directory: int, kind: str) -> dict[bytes, bytes]:
     """Return the files of one directory, name and value, in version order of the names."""
-    inner = files.open_directory(kind.encode(), within=directory)
+    inner = writing.open_directory(kind.encode(), within=directory)
     try:
         values = {}
-        for name in sorted(files.names_in(inner), key=order.key):
+        for name in sorted(writing.names_in(inner), key=order.key):
             if kind in (ENV, UNSET):
                 check_name(name)
             try:

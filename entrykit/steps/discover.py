@@ -1,11 +1,11 @@
 """Discover: the search path becomes an ordered list of hooks, and each skipped file has a reason.
 
-Imported by every start: builtin modules only.
+Imported by every start with a file in a hook directory: builtin modules only.
 """
 
 import posix
 
-from entrykit.steps import configure, kinds, order
+from entrykit.steps import kinds, order, search
 from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
@@ -13,8 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.settings.record import Configuration
     from entrykit.steps.configure import Settings
+    from entrykit.steps.search import Listing
 
-STOCK_DIRECTORY = __file__.rsplit("/", 2)[0].encode("utf-8", "surrogateescape") + b"/hooks"
 
 _BACKUPS = (b"~", b".bak", b".orig", b".rej", b".swp", b".md", b".txt", b".disabled")
 _PACKAGE_LEFTOVERS = (b"dpkg-", b"rpm")
@@ -60,15 +60,15 @@ class Discovery:
         self.skipped: list[tuple[bytes, str, str, bool]] = []
 
 
-def discover(settings: "Settings", search_path: bytes) -> Discovery:
+def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes) -> Discovery:
     """Return the hooks of a start, and all faults of their files.
 
     `search_path` is the PATH that the hooks begin with.
     """
     found = Discovery()
     places: dict[bytes, tuple[bytes, posix.stat_result, bool]] = {}
-    for directory, is_named in _directories(settings):
-        _look_into(found, places, settings, directory, is_named=is_named)
+    for listing in listings:
+        _look_into(found, places, settings, listing)
     for name in sorted(places, key=order.key):
         directory, status, modes_say_nothing = places[name]
         if files.is_null_device(status):
@@ -95,32 +95,21 @@ def report(found: Discovery, settings: "Settings") -> None:
         raise errors.together(found.problems)
 
 
-def _directories(settings: "Settings") -> list[tuple[bytes, bool]]:
-    """Return the search path, each directory with whether somebody asked for it by name."""
-    own = [(STOCK_DIRECTORY, True)] if settings.configuration["sections"] else []
-    if settings.hook_directories is not None:
-        return [*own, *((path, True) for path in settings.hook_directories)]
-    return [*own, *((path, False) for path in configure.HOOK_DIRECTORIES)]
-
-
 def _look_into(
     found: Discovery,
     places: dict[bytes, tuple[bytes, posix.stat_result, bool]],
     settings: "Settings",
-    directory: bytes,
-    *,
-    is_named: bool,
+    listing: "Listing",
 ) -> None:
     """Put a directory's hooks into `places`, in place of those of the same name."""
-    try:
-        names = posix.listdir(directory)
-    except OSError as error:
-        if is_named or not isinstance(error, FileNotFoundError):
-            problem = files.cannot("read the hook directory", directory, error)
-            hint = "" if error.errno != 2 else "make it, or change --hooks (ENTRYKIT_HOOKS)"
-            found.problems.append(("", problem.problems[0][1], hint or problem.problems[0][2]))
+    directory, names, error, is_named = listing
+    if error is not None:
+        _, message, hint = files.cannot("read the hook directory", directory, error).problems[0]
+        if is_named and isinstance(error, FileNotFoundError):
+            hint = "make it, or change --hooks (ENTRYKIT_HOOKS)"
+        found.problems.append(("", message, hint))
         return
-    is_stock = directory == STOCK_DIRECTORY
+    is_stock = directory == search.STOCK_DIRECTORY
     modes_say_nothing = b"..data" in names
     for name in names:
         if _is_passed_over(name):
@@ -131,9 +120,9 @@ def _look_into(
         path = directory + b"/" + name
         try:
             status = posix.stat(path)
-        except OSError as error:
-            what = "follow the link" if isinstance(error, FileNotFoundError) else "read"
-            found.problems.append((log.text(name), *files.cannot(what, path, error).problems[0][1:]))
+        except OSError as fault:
+            what = "follow the link" if isinstance(fault, FileNotFoundError) else "read"
+            found.problems.append((log.text(name), *files.cannot(what, path, fault).problems[0][1:]))
             continue
         if files.is_directory(status.st_mode):
             continue

@@ -5,7 +5,6 @@ An empty value counts as unset for all three; with none of them it passes unchan
 Imported by every start: builtin modules only.
 """
 
-from entrykit.steps.configure import PREFIX
 from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
@@ -13,13 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.settings.record import Configuration, Variable
     from entrykit.steps.inherited import Environment
-
-
-def strip_settings(environment: "Environment") -> None:
-    """Remove entrykit's own variables: none of them reaches a hook or the command."""
-    for name in environment.names():
-        if name.startswith(PREFIX):
-            environment.unset(name)
 
 
 def secret_names(configuration: "Configuration") -> set[bytes]:

@@ -34,7 +34,7 @@ def become(start: "Start", execute: "Execute") -> None:
     """
     words = start.command.words()
     configuration = start.settings.configuration
-    start.directories.close()
+    start.close()
     log.debug(f"becomes {log.text(words[0])}")
     if configuration["umask"] is not None:
         posix.umask(configuration["umask"])

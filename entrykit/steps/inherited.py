@@ -9,13 +9,12 @@ Imported by every start: builtin modules only.
 import posix
 import sys
 
-from entrykit.system import log
+from entrykit.system import files, log
 from entrykit.system.signals import Signals
-from entrykit.system.spawn import open_descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
 _COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
@@ -99,11 +98,11 @@ class Inherited:
 
     def __init__(self) -> None:
         self.signals = Signals()
-        self.environment = Environment(_entries_from_kernel() or _entries_from_python())
+        self.environment = read_environment()
         self._closed = _open_missing_streams()
         self._descriptors = [
             descriptor
-            for descriptor in open_descriptors()
+            for descriptor in files.open_descriptors()
             if descriptor > 2 and posix.get_inheritable(descriptor)
         ]
         for descriptor in self._descriptors:
@@ -137,12 +136,12 @@ def arguments() -> list[bytes]:
     return raw.split(b"\0")[:-1][-len(words) :]
 
 
-def variables() -> "Mapping[bytes | tuple[int, bytes], bytes]":
-    """Return the variables of this process, for a command that is no start."""
-    return Environment(_entries_from_kernel() or _entries_from_python()).values
+def read_environment() -> Environment:
+    """Return the environment that this process was given."""
+    return Environment(_entries_from_kernel() or _entries_from_python())
 
 
-def configure_log(environment: "Mapping[bytes | tuple[int, bytes], bytes]", level: int) -> None:
+def configure_log(environment: Environment, level: int) -> None:
     """Set the log up: coloured on a terminal, unless NO_COLOR or TERM=dumb forbids it."""
     colour = not environment.get(b"NO_COLOR") and environment.get(b"TERM") != b"dumb"
     log.configure(level, colour=colour and posix.isatty(2))
@@ -156,7 +155,7 @@ def read_kernel_file(path: str) -> bytes | None:
         return None
     try:
         pieces = []
-        while piece := posix.read(descriptor, 131072):
+        while piece := posix.read(descriptor, 32768):
             pieces.append(piece)
     except OSError:
         return None

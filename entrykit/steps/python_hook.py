@@ -12,7 +12,7 @@ import sys
 from collections.abc import MutableMapping
 
 from entrykit.steps.changes import Changes
-from entrykit.system import files, log, spawn
+from entrykit.system import files, log, spawn, writing
 from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
@@ -154,7 +154,7 @@ def _run(hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: 
     _flush()
     try:
         if content is not None:
-            files.write_all(report, marshal.dumps(content))
+            writing.write_all(report, marshal.dumps(content))
     except OSError:
         return 1
     return status

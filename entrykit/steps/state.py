@@ -4,14 +4,13 @@ Imported by every start: builtin modules only.
 """
 
 from entrykit.steps import command as commands
-from entrykit.steps.changes import Directories
 from entrykit.steps.handoff import DEFAULT_SEARCH_PATH
 from entrykit.system import log
 from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from entrykit.steps.changes import Changes
+    from entrykit.steps.changes import Changes, Directories
     from entrykit.steps.command import Command
     from entrykit.steps.configure import Settings
     from entrykit.steps.discover import Hook
@@ -19,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Start:
-    """One start. `environment` and `command` are the command's, as they stand so far."""
+    """One start. `environment` and `command` are the command's, as they stand so far.
+
+    `directories` are there from the first hook on.
+    """
 
     __slots__ = ("command", "directories", "inherited", "secrets", "settings")
 
@@ -27,8 +29,13 @@ class Start:
         self.inherited = inherited
         self.settings = settings
         self.command = command
-        self.directories = Directories()
+        self.directories: Directories
         self.secrets: set[bytes] = set()
+
+    def close(self) -> None:
+        """Remove what the hooks needed and the command does not."""
+        if hasattr(self, "directories"):
+            self.directories.close()
 
     @property
     def environment(self) -> "Environment":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import bcrypt
 
-from entrykit.system import files, log
+from entrykit.system import files, log, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -105,9 +105,9 @@ def _write(path: bytes, username: bytes, password: bytes, runtime_directory: str
     if _is_own(path) and _matches(path, username, password):
         return True
     content = line(username, password)
-    files.write(path, content, MODE, os.getegid())
+    writing.write(path, content, MODE, os.getegid())
     if path.rpartition(b"/")[0] != os.fsencode(runtime_directory):
-        files.write(_note(path), _digest(content), 0o600)
+        writing.write(_note(path), _digest(content), 0o600)
     return False
 
 
@@ -123,8 +123,8 @@ def _remove_own(path: bytes) -> bool:
     """Remove the file if an earlier start made it: never one that somebody else has put there."""
     if not _is_own(path):
         return False
-    files.remove(_note(path))
-    return files.remove(path)
+    writing.remove(_note(path))
+    return writing.remove(path)
 
 
 def _is_own(path: bytes) -> bool:

@@ -18,23 +18,14 @@ LEVELS = {"quiet": QUIET, "info": INFO, "debug": DEBUG}
 _RED, _YELLOW, _DIM, _RESET = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
 
 
-class _State:
-    """What `configure` has set: one log for one process."""
-
-    __slots__ = ("colour", "level")
-
-    def __init__(self) -> None:
-        self.level = INFO
-        self.colour = False
-
-
-_state = _State()
+# What `configure` has set: one log for one process.
+_state = {"level": INFO, "colour": 0}
 
 
 def configure(level: int, *, colour: bool) -> None:
     """Set the level, and whether lines may be coloured (https://no-color.org)."""
-    _state.level = level
-    _state.colour = colour
+    _state["level"] = level
+    _state["colour"] = colour
 
 
 def text(raw: bytes) -> str:
@@ -58,13 +49,13 @@ def duration(seconds: float) -> str:
 
 def debug(message: str, where: str = "") -> None:
     """Write a line for whoever looks for a fault in the set-up."""
-    if _state.level >= DEBUG:
+    if _state["level"] >= DEBUG:
         _write(where, message, _DIM)
 
 
 def info(message: str, where: str = "") -> None:
     """Write a line about something that was done."""
-    if _state.level >= INFO:
+    if _state["level"] >= INFO:
         _write(where, message, "")
 
 
@@ -81,7 +72,7 @@ def report(error: "StartError") -> None:
 
 def defect(message: str, traceback: str) -> None:
     """Write the traceback of a defect at level debug, and then one line that says what it was."""
-    if _state.level >= DEBUG:
+    if _state["level"] >= DEBUG:
         _put(traceback.encode("utf-8", "backslashreplace"))
     _write("", message, _RED)
 
@@ -92,7 +83,7 @@ def _with_hint(message: str, hint: str) -> str:
 
 def _write(where: str, message: str, colour: str) -> None:
     line = f"{where}: {message}" if where else message
-    if _state.colour and colour:
+    if _state["colour"] and colour:
         line = f"{colour}entrykit: {line}{_RESET}\n"
     else:
         line = f"entrykit: {line}\n"

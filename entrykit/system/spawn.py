@@ -13,7 +13,7 @@ Imported by every start: builtin modules only.
 import posix
 import time
 
-from entrykit.system import log, signals
+from entrykit.system import files, log, signals
 from entrykit.system.errors import SIGNALLED
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ def fork(body: "Callable[[int], int]", report: int) -> int:
         null = posix.open("/dev/null", posix.O_RDONLY)
         posix.dup2(null, 0)
         posix.dup2(2, 1)
-        for descriptor in open_descriptors():
+        for descriptor in files.open_descriptors():
             if descriptor > 2 and descriptor != report:
                 posix.close(descriptor)
         signals.reset()
@@ -78,27 +78,6 @@ def fork(body: "Callable[[int], int]", report: int) -> int:
         log.warn(f"defect of entrykit in a hook's process: {error!r}")
     finally:
         posix._exit(status)  # noqa: SLF001 - its public name
-
-
-def open_descriptors() -> list[int]:
-    """Return the descriptors that are open.
-
-    Not close_range(2): where it is missing, Python tries every number up to the limit instead,
-    and a container's limit may be a thousand million.
-    """
-    try:
-        candidates = [int(name) for name in posix.listdir("/proc/self/fd")]
-    except OSError:
-        candidates = list(range(256))
-    return [descriptor for descriptor in candidates if _is_open(descriptor)]
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        posix.get_inheritable(descriptor)
-    except OSError:
-        return False
-    return True
 
 
 def memory_file(name: str) -> int:

@@ -1,0 +1,120 @@
+"""What a start is told beside its configuration: the options of `run`, and ENTRYKIT_* variables.
+
+One table names them. A baked start has no options and seldom a variable, so this is not part of
+a plain start.
+"""
+
+from entrykit.settings import values
+from entrykit.system import errors, log
+from entrykit.system.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Name, whether it is a switch, whether a variable ENTRYKIT_NAME has it too, and what it does.
+SETTINGS = (
+    ("config", False, True, "the configuration file; default /etc/entrykit.toml"),
+    ("hooks", False, True, "hook directories, separated by `:`, instead of the default two"),
+    ("skip", False, True, "file names of hooks not to run, separated by `,`"),
+    ("log", False, True, "form and level of the log: `text`, and `quiet`, `info` or `debug`"),
+    ("plan", True, True, "say what would run, without running it (not available yet)"),
+    ("init", True, True, "stay as PID 1, the command as a child (not available yet)"),
+    ("program", False, True, "the image's program, its words separated by blanks"),
+    ("user", False, False, "step down to this user at the handoff (not available yet)"),
+    ("timeout", False, False, "time limit of each hook that sets none of its own: 30s, 5m"),
+)
+PREFIX = b"ENTRYKIT_"
+# What hooks are given; in a start's own environment they come from a start around it.
+_GIVEN_TO_HOOKS = (
+    b"ENTRYKIT_HOOK", b"ENTRYKIT_ENV", b"ENTRYKIT_UNSET", b"ENTRYKIT_OPTIONS", b"ENTRYKIT_ARGS",
+    b"ENTRYKIT_COMMAND",
+)  # fmt: skip
+
+
+def read_options(words: list[bytes]) -> tuple[dict[str, bytes], list[bytes]]:
+    """Split the words after `run` into its options and the command.
+
+    Options end at `--` or at the first word that is none. Raises StartError, status 2.
+    """
+    options: dict[str, bytes] = {}
+    kinds = {b"--" + name.encode(): (name, switch) for name, switch, _, _ in SETTINGS}
+    rest = list(words)
+    while rest:
+        word, equals, value = rest[0].partition(b"=")
+        if word not in kinds:
+            break
+        name, switch = kinds[word]
+        rest.pop(0)
+        if switch and not equals:
+            value = b"1"
+        elif not equals:
+            if not rest:
+                message = f"option --{name} needs a value"
+                raise StartError(message, errors.USAGE, "see `entrykit run --help`")
+            value = rest.pop(0)
+        options[name] = value
+    if rest and rest[0] == b"--":
+        rest.pop(0)
+    return options, rest
+
+
+def read_variables(variables: "Iterable[tuple[bytes, bytes]]") -> dict[str, bytes]:
+    """Return the settings that ENTRYKIT_* variables give; an empty one is unset."""
+    names = {PREFIX + name.upper().encode(): name for name, _, has, _ in SETTINGS if has}
+    found: dict[str, bytes] = {}
+    for variable, value in variables:
+        if variable in names:
+            if value:
+                found[names[variable]] = value
+        elif variable not in _GIVEN_TO_HOOKS:
+            near = values.nearest(log.text(variable), [name.decode() for name in names])
+            hint = f"did you mean {near}?" if near else "it is not passed on to the command"
+            log.warn(f"{log.text(variable)} is not a variable of entrykit", hint=hint)
+    return found
+
+
+def log_level(given: dict[str, bytes]) -> int:
+    """Return the level of the log, from `text` and a level, separated by `,`. Raises StartError."""
+    level = log.INFO
+    for word in log.text(given.get("log", b"")).split(","):
+        form = word.strip()
+        if form == "json":
+            message = "the JSON log is not available in this version"
+            raise StartError(message, hint="leave `json` out of ENTRYKIT_LOG")
+        if form in log.LEVELS:
+            level = log.LEVELS[form]
+        elif form not in ("text", ""):
+            message = f"unknown form or level of the log: {form}"
+            raise StartError(message, hint="known are text, quiet, info and debug")
+    return level
+
+
+def check(given: dict[str, bytes]) -> None:
+    """Raise StartError where a setting is given that cannot be had yet, or makes no sense."""
+    if given.get("user"):
+        message = "--user is not available in this version"
+        raise StartError(message, hint="give the image a USER, or use `docker run --user`")
+    for name in ("plan", "init"):
+        if given.get(name) and _switch(name, given[name]):
+            message = f"--{name} (ENTRYKIT_{name.upper()}) is not available in this version"
+            raise StartError(message, hint="leave it out")
+    if given.get("timeout"):
+        timeout_seconds(given["timeout"])
+
+
+def timeout_seconds(written: bytes) -> float:
+    """Return the seconds of `--timeout`. Raises StartError, status 2."""
+    try:
+        return values.duration_seconds(written.decode("ascii", "replace"))
+    except ValueError:
+        message = f"--timeout is no duration: {log.text(written)}"
+        raise StartError(message, errors.USAGE, "write for instance 30s, 500ms or 5m") from None
+
+
+def _switch(name: str, value: bytes) -> bool:
+    try:
+        return values.boolean(value.decode("ascii", "replace"))
+    except ValueError:
+        message = f"--{name} (ENTRYKIT_{name.upper()}) is neither true nor false"
+        raise StartError(message, hint="write 1 or 0") from None

@@ -1,0 +1,100 @@
+"""Owns the runtime directory: where a start keeps what it makes.
+
+Imported by every start with a hook: builtin modules only.
+"""
+
+import posix
+
+from entrykit.system import files, writing
+from entrykit.system.errors import StartError
+
+_MODE = 0o711
+_FIRST_CHOICE = b"/run/entrykit"
+_OTHER_PARENTS = (b"/dev/shm", b"/tmp")
+# A link in the directory that says which process holds it.
+_HOLDER = b".held-by"
+
+
+def claim() -> bytes:
+    """Return the path of a fresh runtime directory of this process, b"" where none can be had.
+
+    /run/entrykit, else /dev/shm/entrykit-RANDOM, else /tmp/entrykit-RANDOM. One found in /run is
+    used where it is the process's own user's and no living start holds it, and is emptied first.
+    """
+    if _claim_first_choice(_FIRST_CHOICE):
+        return _FIRST_CHOICE
+    for parent in _OTHER_PARENTS:
+        path = b"%s/entrykit-%s" % (parent, posix.urandom(8).hex().encode())
+        try:
+            writing.make_directory(path, _MODE)
+        except OSError:
+            continue
+        return path
+    return b""
+
+
+def release(path: bytes) -> None:
+    """Remove a runtime directory that holds nothing; else it stays, for the command."""
+    try:
+        held = posix.listdir(path)
+        if not set(held) - {_HOLDER}:
+            for name in held:
+                posix.unlink(path + b"/" + name)
+            posix.rmdir(path)
+    except OSError:
+        # The image made it, in a directory that this user cannot write to: it stays, empty.
+        pass
+
+
+def _claim_first_choice(path: bytes) -> bool:
+    """Make or take over `path`, and leave a link in it that says which process holds it.
+
+    An exec keeps a process's id and start time, so the command goes on holding what its start
+    made: a second start in the same container (`docker exec`) must not empty it.
+    """
+    holder = path + b"/" + _HOLDER
+    try:
+        try:
+            writing.make_directory(path, _MODE)
+        except FileExistsError:
+            status = posix.lstat(path)
+            if not files.is_directory(status.st_mode) or status.st_uid != posix.geteuid():
+                return False
+            return _take_over_directory(path, holder)
+        posix.symlink(_process_mark("self"), holder)
+    except OSError:
+        return False
+    return True
+
+
+def _take_over_directory(path: bytes, holder: bytes) -> bool:
+    import fcntl  # noqa: PLC0415 - a file, not a builtin, in some interpreters
+
+    directory = writing.open_directory(path)
+    try:
+        # Two starts at once: only one may find the link of a dead holder and replace it.
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        try:
+            mark = posix.readlink(holder)
+        except FileNotFoundError:
+            mark = b""
+        if mark and _process_mark(mark.partition(b" ")[0].decode("ascii", "replace")) == mark:
+            return False
+        if mark:
+            posix.unlink(holder)
+        posix.symlink(_process_mark("self"), holder)
+        writing.empty(path, but_for=_HOLDER.decode())
+        posix.fchmod(directory, _MODE)
+    finally:
+        posix.close(directory)
+    return True
+
+
+def _process_mark(process: str) -> bytes:
+    """Return a process's id and start time, b"" where there is no such process (proc(5), stat)."""
+    try:
+        raw = files.read(f"/proc/{process}/stat".encode(), 4096)
+    except StartError:
+        return b"%d ?" % posix.getpid() if process == "self" else b""
+    # The second field, the name in parentheses, may hold blanks and parentheses itself.
+    return raw.partition(b" ")[0] + b" " + raw.rpartition(b")")[2].split()[19]

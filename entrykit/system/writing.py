@@ -1,0 +1,125 @@
+"""Owns the writing, making and removing of files and directories.
+
+Its rules: a file is written beside its place under a new name, and takes the place whole or not at
+all; what a directory holds is named relative to its descriptor, so that nothing is followed out of
+it (symlink(7), openat(2)).
+
+Imported by every start with a hook: builtin modules only.
+"""
+
+import posix
+import sys
+
+from entrykit.system import files
+
+_CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
+_DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
+_OWN_DIRECTORY = _DIRECTORY | posix.O_NOFOLLOW
+
+
+def write(path: bytes, content: bytes, mode: int, group: int = -1) -> None:
+    """Write a file whole or not at all, with its mode and group set before it can be read.
+
+    Under a new name in the same directory (O_EXCL, O_NOFOLLOW), then fsync(2) and rename(2): a
+    link in its place is replaced, not followed. `group` is a gid, -1 the process's own. Raises
+    StartError.
+    """
+    parent, _, name = path.rpartition(b"/")
+    temporary = b".%s.%s" % (name[:200], posix.urandom(8).hex().encode())
+    try:
+        directory = posix.open(parent or (b"/" if path[:1] == b"/" else b"."), _DIRECTORY)
+    except OSError as error:
+        raise files.cannot("write", path, error) from None
+    try:
+        descriptor = posix.open(temporary, _CREATE, 0o600, dir_fd=directory)
+        try:
+            try:
+                if group not in (-1, posix.fstat(descriptor).st_gid):
+                    posix.fchown(descriptor, -1, group)
+                posix.fchmod(descriptor, mode)
+                write_all(descriptor, content)
+                posix.fsync(descriptor)
+            finally:
+                posix.close(descriptor)
+            posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+        except OSError:
+            posix.unlink(temporary, dir_fd=directory)
+            raise
+    except OSError as error:
+        raise files.cannot("write", path, error) from None
+    finally:
+        posix.close(directory)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of `content`, however many calls that takes."""
+    view = memoryview(content)
+    while view:
+        view = view[posix.write(descriptor, view) :]
+
+
+def remove(path: bytes) -> bool:
+    """Remove a file or link, and tell whether there was one. Raises StartError."""
+    try:
+        posix.unlink(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise files.cannot("remove", path, error) from None
+    return True
+
+
+def make_directory(path: bytes, mode: int) -> None:
+    """Make a directory with exactly this mode, whatever the umask. Raises OSError."""
+    posix.mkdir(path, mode)
+    if posix.stat(path).st_mode & 0o7777 != mode:
+        posix.chmod(path, mode)
+
+
+def open_directory(path: bytes, *, within: int | None = None) -> int:
+    """Return a descriptor of a directory that is no link. Raises OSError."""
+    return posix.open(path, _OWN_DIRECTORY, dir_fd=within)
+
+
+def names_in(directory: int) -> list[bytes]:
+    """Return the names in a directory, given by descriptor. Raises OSError."""
+    encoding = sys.getfilesystemencoding()
+    return [name.encode(encoding, "surrogateescape") for name in posix.listdir(directory)]
+
+
+def empty(path: bytes, but_for: str = "") -> None:
+    """Remove all that a directory holds, but for one name; follow no link. Raises OSError."""
+    directory = open_directory(path)
+    try:
+        _empty(directory, but_for)
+    finally:
+        posix.close(directory)
+
+
+def remove_tree(path: bytes) -> None:
+    """Remove a directory and all that it holds; follow no link. Raises OSError."""
+    empty(path)
+    posix.rmdir(path)
+
+
+def _empty(directory: int, but_for: str = "") -> None:
+    for name in posix.listdir(directory):
+        if name == but_for:
+            continue
+        status = posix.stat(name, dir_fd=directory, follow_symlinks=False)
+        if not files.is_directory(status.st_mode):
+            posix.unlink(name, dir_fd=directory)
+            continue
+        inner = posix.open(name, _OWN_DIRECTORY, dir_fd=directory)
+        try:
+            _empty(inner)
+        finally:
+            posix.close(inner)
+        posix.rmdir(name, dir_fd=directory)
+
+
+def is_full(directory: int) -> bool:
+    """Tell whether the file system of an open directory has no room for one more block."""
+    status = posix.fstatvfs(directory)
+    free = status.f_bfree if posix.geteuid() == 0 else status.f_bavail
+    return status.f_blocks > 0 and free == 0
