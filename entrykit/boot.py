@@ -68,7 +68,7 @@ def configure_start(
     given: "Inherited", words: list[bytes], baked: "BakedConfiguration | None"
 ) -> "tuple[Settings, list[bytes]]":
     """Return the settings and the command that was asked for; ENTRYKIT_* variables are gone."""
-    inherited.configure_log(given.environment, log.INFO)
+    inherited.configure_log(given.environment)
     told, wanted = configure.read_own_variables(given.environment), words
     if not baked:
         from entrykit.settings import options  # noqa: PLC0415 - a launcher has no options
@@ -78,7 +78,7 @@ def configure_start(
     if told:
         from entrykit.settings import options  # noqa: PLC0415 - loaded already
 
-        inherited.configure_log(given.environment, options.log_level(told))
+        log.set_level(options.log_level(told))
     settings = configure.load(told, baked)
     given.signals.stop_on(settings.configuration["stop_signals"])
     return settings, wanted

@@ -42,7 +42,7 @@ def start(record: "Record") -> None:
         except OSError:
             is_same = False
         if not is_same:
-            start_from_source(configuration, "another entrykit than the one here was baked")
+            start_from_source(configuration, True, "another entrykit than this one was baked")
     _put_modules(modules)
     sys.meta_path[:0] = [Group(names, marshalled) for names, marshalled in groups]
     _run(configuration)
@@ -75,7 +75,11 @@ class Group:
         """Do nothing: it has run."""
 
 
-def start_from_source(configuration: "BakedConfiguration", reason: str) -> None:
+def start_from_source(
+    configuration: "BakedConfiguration",
+    has_record: bool,  # noqa: FBT001 - one word in a launcher
+    reason: str = "it was baked for another Python",
+) -> None:
     """Start from the package's own source, and say so in one line; never return.
 
     The configuration is parsed afresh: its form belongs to the entrykit that was baked.
@@ -86,6 +90,8 @@ def start_from_source(configuration: "BakedConfiguration", reason: str) -> None:
         message = b"entrykit: the package entrykit is gone from this image (install it again)\n"
         posix.write(2, message)
         posix._exit(78)  # noqa: SLF001 - its public name
+    if not has_record:
+        reason = "the launcher's record cannot be read"
     log.warn(f"{reason}: loads its source, more slowly", hint="run `entrykit bake` again")
     path, content, _ = configuration
     _run((path, None if content is None else b"", None))

@@ -6,7 +6,6 @@ there finds what it would have found in a direct exec: a command that has no han
 Imported by every start: builtin modules only.
 """
 
-import errno
 import posix
 
 from entrykit.system import errors, log
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 # Where PATH is not set (execvp(3)).
 DEFAULT_SEARCH_PATH = b"/bin:/usr/bin"
-_NEXT_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENAMETOOLONG, errno.ELOOP)
+_NEXT_DIRECTORY = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 def become(start: "Start", execute: "Execute") -> None:
@@ -45,14 +44,14 @@ def become(start: "Start", execute: "Execute") -> None:
     candidates = _candidates(words[0], start.search_path())
     start.inherited.signals.check()
     start.inherited.restore()
-    failed, failure = words[0], OSError(errno.ENOENT, "")
+    failed, failure = words[0], OSError()
     for candidate in candidates:
         try:
             execute(start.environment, candidate, words)
         except OSError as error:
-            if error.errno not in _NEXT_DIRECTORY:
+            if not isinstance(error, _NEXT_DIRECTORY):
                 raise _cannot_run(words[0], candidate, error) from None
-            if failure.errno != errno.EACCES:
+            if not isinstance(failure, PermissionError):
                 failed, failure = candidate, error
     raise _cannot_run(words[0], failed, failure)
 
@@ -71,10 +70,12 @@ def _candidates(word: bytes, search_path: bytes) -> list[bytes]:
 
 
 def _cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
+    import errno  # noqa: PLC0415 - even a builtin module costs 40 µs
+
     name = log.text(word)
     if not word:
         return StartError("cannot run the command: its first word is empty", errors.NOT_FOUND)
-    if error.errno == errno.ENOENT:
+    if isinstance(error, FileNotFoundError):
         if b"/" in word and _is_there(path):
             message = f"cannot run {name}: its interpreter or its loader is missing"
             return StartError(message, errors.NOT_FOUND, "see its first line, or `ldd` it")
@@ -88,7 +89,7 @@ def _cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
         errno.ENOEXEC: "it has no #! line, or it is for another architecture",
         errno.E2BIG: "arguments and environment together are larger than the kernel takes",
     }
-    status = errors.NOT_FOUND if error.errno == errno.ENOTDIR else errors.CANNOT_EXECUTE
+    status = errors.NOT_FOUND if isinstance(error, NotADirectoryError) else errors.CANNOT_EXECUTE
     hint = hints.get(error.errno or 0, "")
     return StartError(f"cannot run {log.text(path)}: {os_reason(error)}", status, hint)
 

@@ -3,7 +3,6 @@
 Imported by every start with a hook: builtin modules only.
 """
 
-import errno
 import posix
 import time
 
@@ -90,7 +89,7 @@ def _start_child(hook: "Hook", start: "Start", report: int) -> int:
             return spawn.program(words, environment, report)
         return spawn.program(hook.words, environment)
     except OSError as error:
-        missing = error.errno == errno.ENOENT
+        missing = isinstance(error, FileNotFoundError)
         hint = "its interpreter or its loader is missing" if missing else ""
         raise StartError(
             f"cannot be started: {os_reason(error)}, in {log.text(hook.directory)}",

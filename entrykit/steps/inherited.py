@@ -103,7 +103,7 @@ class Inherited:
         self._descriptors = [
             descriptor
             for descriptor in files.open_descriptors()
-            if descriptor > 2 and posix.get_inheritable(descriptor)
+            if descriptor > 2 and files.is_inheritable(descriptor)
         ]
         for descriptor in self._descriptors:
             posix.set_inheritable(descriptor, False)
@@ -141,10 +141,11 @@ def read_environment() -> Environment:
     return Environment(_entries_from_kernel() or _entries_from_python())
 
 
-def configure_log(environment: Environment, level: int) -> None:
-    """Set the log up: coloured on a terminal, unless NO_COLOR or TERM=dumb forbids it."""
-    colour = not environment.get(b"NO_COLOR") and environment.get(b"TERM") != b"dumb"
-    log.configure(level, colour=colour and posix.isatty(2))
+def configure_log(environment: Environment) -> None:
+    """Let the log be coloured on a terminal, unless NO_COLOR or TERM=dumb forbids it."""
+    terminal = environment.get(b"TERM")
+    if terminal and terminal != b"dumb" and not environment.get(b"NO_COLOR"):
+        log.set_colour(allowed=posix.isatty(2))
 
 
 def read_kernel_file(path: str) -> bytes | None:

@@ -35,6 +35,9 @@ _FOREIGN = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa", b"\xca\xf
 # Machines that run another one's programs too (elf(5), e_machine): x86-64 i386, aarch64 arm.
 _ALSO_RUNS = {62: (3,), 183: (40,)}
 
+# The hooks of one start mostly have the same interpreter.
+_found_programs: dict[tuple[bytes, bytes], bytes] = {}
+
 
 def classify(
     path: bytes,
@@ -78,6 +81,12 @@ def classify(
 
 def find_program(word: bytes, search_path: bytes) -> bytes:
     """Return the path of a program as PATH finds it, b"" where it does not."""
+    if (word, search_path) not in _found_programs:
+        _found_programs[word, search_path] = _find_program(word, search_path)
+    return _found_programs[word, search_path]
+
+
+def _find_program(word: bytes, search_path: bytes) -> bytes:
     candidates = [word] if b"/" in word else [
         (directory or b".") + b"/" + word for directory in search_path.split(b":")
     ]

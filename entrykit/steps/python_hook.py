@@ -6,10 +6,10 @@ becomes the hook's line in the log. `HookStart` is `start`: the public face of a
 Not part of a plain start: loaded, with `os`, where there is a Python hook; its children share it.
 """
 
+import gc
 import marshal
 import os
 import sys
-from collections.abc import MutableMapping
 
 from entrykit.steps.changes import Changes
 from entrykit.system import files, log, spawn, writing
@@ -17,11 +17,14 @@ from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, MutableMapping
     from typing import Any
 
     from entrykit.steps.discover import Hook
     from entrykit.steps.state import Start
+else:
+    # The same class, without the modules beside it: 1.5 ms less.
+    from _collections_abc import MutableMapping
 
 SOURCE_LIMIT_BYTES = 16 << 20
 
@@ -165,6 +168,8 @@ def _outcome(
 ) -> "tuple[int, tuple[Any, ...] | None]":
     """Run the hook; return its exit status and its report."""
     try:
+        # A launcher disables it; a hook may run for long.
+        gc.enable()
         _set_environment(environment)
         given = HookStart(hook, start)
         try:

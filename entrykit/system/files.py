@@ -5,7 +5,6 @@ Its rule: a read never blocks on a FIFO or a device, and is bounded.
 Imported by every start: builtin modules only.
 """
 
-import errno
 import posix
 
 from entrykit.system import log
@@ -98,6 +97,8 @@ def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
 
 def cannot(operation: str, path: bytes, error: OSError) -> StartError:
     """Return the error that says which operation failed on which file, why, and the mend."""
+    import errno  # noqa: PLC0415 - even a builtin module costs 40 µs
+
     hints = {
         errno.EACCES: f"make it accessible for uid {posix.geteuid()}",
         errno.EBUSY: "it is mounted as a single file: mount its directory instead",
@@ -109,21 +110,20 @@ def cannot(operation: str, path: bytes, error: OSError) -> StartError:
 
 
 def open_descriptors() -> list[int]:
-    """Return the descriptors that are open.
+    """Return the descriptors that are open, and perhaps one that is closed again.
 
     Not close_range(2): where it is missing, Python tries every number up to the limit instead,
     and a container's limit may be a thousand million.
     """
     try:
-        candidates = [int(name) for name in posix.listdir("/proc/self/fd")]
+        return [int(name) for name in posix.listdir("/proc/self/fd")]
     except OSError:
-        candidates = list(range(256))
-    return [descriptor for descriptor in candidates if _is_open(descriptor)]
+        return list(range(256))
 
 
-def _is_open(descriptor: int) -> bool:
+def is_inheritable(descriptor: int) -> bool:
+    """Tell whether a descriptor is open and would be passed on by an exec."""
     try:
-        posix.get_inheritable(descriptor)
+        return posix.get_inheritable(descriptor)
     except OSError:
         return False
-    return True

@@ -18,14 +18,18 @@ LEVELS = {"quiet": QUIET, "info": INFO, "debug": DEBUG}
 _RED, _YELLOW, _DIM, _RESET = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
 
 
-# What `configure` has set: one log for one process.
+# One log for one process.
 _state = {"level": INFO, "colour": 0}
 
 
-def configure(level: int, *, colour: bool) -> None:
-    """Set the level, and whether lines may be coloured (https://no-color.org)."""
+def set_level(level: int) -> None:
+    """Write lines of this level and above; at first it is INFO."""
     _state["level"] = level
-    _state["colour"] = colour
+
+
+def set_colour(*, allowed: bool) -> None:
+    """Allow colour or not (https://no-color.org); at first it is not."""
+    _state["colour"] = allowed
 
 
 def text(raw: bytes) -> str:

@@ -71,13 +71,21 @@ def fork(body: "Callable[[int], int]", report: int) -> int:
         posix.dup2(2, 1)
         for descriptor in files.open_descriptors():
             if descriptor > 2 and descriptor != report:
-                posix.close(descriptor)
+                _close(descriptor)
         signals.reset()
         status = body(report)
     except BaseException as error:  # noqa: BLE001 - a child must not go on as its parent
         log.warn(f"defect of entrykit in a hook's process: {error!r}")
     finally:
         posix._exit(status)  # noqa: SLF001 - its public name
+
+
+def _close(descriptor: int) -> None:
+    try:
+        posix.close(descriptor)
+    except OSError:
+        # It was the one that the list of them was read through.
+        pass
 
 
 def memory_file(name: str) -> int:
