@@ -41,6 +41,10 @@ class Changes:
         self.args: list[bytes] = []
         self.command: list[bytes] | None = None
 
+    def is_empty(self) -> bool:
+        """Tell whether the hook asks for nothing."""
+        return not (self.set or self.unset or self.options or self.args or self.command)
+
     def check(self) -> None:
         """Raise StartError where a name is no variable's or execve would refuse a value."""
         for name in (*self.set, *self.unset):

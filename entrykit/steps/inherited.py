@@ -92,25 +92,29 @@ class Environment:
 
 
 class Inherited:
-    """What the process was given: environment, signals, descriptors."""
+    """What the process was given: environment, signals, descriptors.
 
-    __slots__ = ("_closed", "_descriptors", "environment", "signals")
+    `descriptors` are those above 2 that the command is to inherit; until then they are
+    close-on-exec.
+    """
+
+    __slots__ = ("_closed", "descriptors", "environment", "signals")
 
     def __init__(self) -> None:
         self.signals = Signals()
         self.environment = read_environment()
         self._closed = _open_missing_streams()
-        self._descriptors = [
+        self.descriptors = [
             descriptor
             for descriptor in files.open_descriptors()
             if descriptor > 2 and files.is_inheritable(descriptor)
         ]
-        for descriptor in self._descriptors:
+        for descriptor in self.descriptors:
             posix.set_inheritable(descriptor, False)
 
     def restore(self) -> None:
         """Give back descriptors and signals; the last thing before the exec."""
-        for descriptor in self._descriptors:
+        for descriptor in self.descriptors:
             posix.set_inheritable(descriptor, True)
         for descriptor in self._closed:
             posix.close(descriptor)

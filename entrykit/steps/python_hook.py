@@ -18,6 +18,7 @@ from entrykit.system.errors import StartError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
+    from types import CodeType
     from typing import Any
 
     from entrykit.steps.discover import Hook
@@ -127,8 +128,23 @@ class HookStart:
 def start_child(
     hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int
 ) -> int:
-    """Run a Python hook in a forked child and return its process id."""
-    return spawn.fork(lambda kept: _run(hook, start, environment, kept), report)
+    """Run a Python hook in a forked child and return its process id.
+
+    What can be done here is done here, once: the first compilation of a process costs 0.5 ms, and
+    so does the first change of its environment; each child would be the first. What cannot be
+    compiled the child tries again, where the error is the hook's output.
+    """
+    _set_environment(environment)
+    if sys.stdout is not None:
+        # What a hook prints is to stand in the log in the order in which it came.
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    try:
+        code = _compile(hook)
+    except (StartError, SyntaxError, ValueError):
+        code = None
+    return spawn.fork(
+        lambda kept: _run(hook, start, code, kept), report, start.inherited.descriptors
+    )
 
 
 def read_report(raw: bytes) -> "tuple[Changes, str, StartError | None]":
@@ -145,12 +161,15 @@ def read_report(raw: bytes) -> "tuple[Changes, str, StartError | None]":
     return changes, said, None
 
 
-def _run(hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int) -> int:
+def _compile(hook: "Hook") -> "CodeType":
+    source = files.read(hook.path, SOURCE_LIMIT_BYTES)
+    return compile(source, os.fsdecode(hook.path), "exec", dont_inherit=True)
+
+
+def _run(hook: "Hook", start: "Start", code: "CodeType | None", report: int) -> int:
     """Be the child: run the hook, write its report, return its exit status."""
-    if sys.stdout is not None:
-        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        status, content = _outcome(hook, start, environment)
+        status, content = _outcome(hook, start, code)
     except BaseException:  # noqa: BLE001 - whatever a hook raises is the hook's, and printed
         _print_traceback()
         status, content = 1, None
@@ -164,16 +183,17 @@ def _run(hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: 
 
 
 def _outcome(
-    hook: "Hook", start: "Start", environment: dict[bytes, bytes]
+    hook: "Hook", start: "Start", code: "CodeType | None"
 ) -> "tuple[int, tuple[Any, ...] | None]":
     """Run the hook; return its exit status and its report."""
     try:
-        # A launcher disables it; a hook may run for long.
+        # A launcher disables it; a hook may run for long. Frozen, what the parent had is left
+        # alone: to look at it all would copy its pages.
+        gc.freeze()
         gc.enable()
-        _set_environment(environment)
         given = HookStart(hook, start)
         try:
-            said = _call(hook, given)
+            said = _call(hook, code or _compile(hook), given)
         except SystemExit as end:
             if end.code not in (None, 0):
                 return _failed_exit(end.code), None
@@ -181,20 +201,21 @@ def _outcome(
         asked = given._asked()  # noqa: SLF001 - not for hooks
     except StartError as error:
         return error.status, ("error", error.status, tuple(error.problems))
+    if not said and asked.is_empty():
+        return 0, None
     return 0, (
         "changes", asked.set, asked.unset, asked.options, asked.args, asked.command, said,
     )  # fmt: skip
 
 
-def _call(hook: "Hook", given: HookStart) -> str:
+def _call(hook: "Hook", code: "CodeType", given: HookStart) -> str:
     """Run the file as `__main__`, then its `hook(start)`; return what that says it did."""
-    source = files.read(hook.path, SOURCE_LIMIT_BYTES)
     path = os.fsdecode(hook.path)
     module = type(sys)("__main__")
     module.__file__ = path
     sys.modules["__main__"] = module
     sys.argv = [path]
-    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    exec(code, module.__dict__)  # noqa: S102 - the hook
     function = getattr(module, "hook", None)
     said = function(given) if callable(function) else None
     return " ".join(said.split()) if isinstance(said, str) else ""
@@ -209,6 +230,10 @@ def _failed_exit(code: object) -> int:
 
 
 def _set_environment(wanted: dict[bytes, bytes]) -> None:
+    """Let `os.environ` and the C library's environment be what a hook is to see.
+
+    The start itself never looks there: it holds the command's environment in its own record.
+    """
     held = os.environb
     for name in [name for name in held if name not in wanted]:
         del held[name]

@@ -27,8 +27,8 @@ export -p >&3
 echo '#' >&3
 """
 _MARK = b"#\n"
-# The shell's own, and entrykit's, which say nothing to the command.
-_NOT_EXPORTS = frozenset({b"PWD", b"OLDPWD", b"SHLVL", b"_"})
+# The shell's own (the last one is ksh's), and entrykit's, which say nothing to the command.
+_NOT_EXPORTS = frozenset({b"PWD", b"OLDPWD", b"SHLVL", b"_", b"_AST_FEATURES"})
 _RESERVED = b"ENTRYKIT_"
 
 _ESCAPES = {

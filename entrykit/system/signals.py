@@ -91,9 +91,10 @@ class Signals:
 
 def reset() -> None:
     """Set all dispositions to their default and unblock all: for a child that does not exec."""
+    get, default = _signal.getsignal, _signal.SIG_DFL
     for number in RESETTABLE:
-        if _signal.getsignal(number) != _signal.SIG_DFL:
-            _signal.signal(number, _signal.SIG_DFL)
+        if get(number) is not default:
+            _signal.signal(number, default)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

@@ -13,12 +13,12 @@ Imported by every start: builtin modules only.
 import posix
 import time
 
-from entrykit.system import files, log, signals
+from entrykit.system import log, signals
 from entrykit.system.errors import SIGNALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from entrykit.system.signals import Signals
 
@@ -50,10 +50,11 @@ def program(
     )
 
 
-def fork(body: "Callable[[int], int]", report: int) -> int:
+def fork(body: "Callable[[int], int]", report: int, not_for_child: "Sequence[int]") -> int:
     """Run `body` in a forked child and return its process id.
 
-    `body` gets the descriptor to report to, and returns the child's exit status.
+    `body` gets the descriptor to report to, and returns the child's exit status. The descriptors
+    `not_for_child` are closed there: no exec does it.
     """
     child = posix.fork()
     if child:
@@ -69,23 +70,15 @@ def fork(body: "Callable[[int], int]", report: int) -> int:
         null = posix.open("/dev/null", posix.O_RDONLY)
         posix.dup2(null, 0)
         posix.dup2(2, 1)
-        for descriptor in files.open_descriptors():
-            if descriptor > 2 and descriptor != report:
-                _close(descriptor)
+        posix.close(null)
+        for descriptor in not_for_child:
+            posix.close(descriptor)
         signals.reset()
         status = body(report)
     except BaseException as error:  # noqa: BLE001 - a child must not go on as its parent
         log.warn(f"defect of entrykit in a hook's process: {error!r}")
     finally:
         posix._exit(status)  # noqa: SLF001 - its public name
-
-
-def _close(descriptor: int) -> None:
-    try:
-        posix.close(descriptor)
-    except OSError:
-        # It was the one that the list of them was read through.
-        pass
 
 
 def memory_file(name: str) -> int:
