@@ -35,6 +35,8 @@ _ESCAPES = {
     ord("a"): 7, ord("b"): 8, ord("e"): 27, ord("E"): 27, ord("f"): 12, ord("n"): 10,
     ord("r"): 13, ord("t"): 9, ord("v"): 11,
 }  # fmt: skip
+# How many digits follow.
+_HEX_ESCAPES = {ord("x"): 2, ord("u"): 4, ord("U"): 8}
 _OCTAL = frozenset(b"01234567")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
@@ -179,14 +181,16 @@ def _parse_dollar_quotes(report: bytes, position: int) -> tuple[bytes, int]:
         position += 1
         if escaped in _ESCAPES:
             value.append(_ESCAPES[escaped])
-        elif escaped == ord("x"):
-            digits = _digits(report, position, _HEX, 2)
-            value.append(int(digits, 16))
-            position += len(digits)
-        elif escaped in (ord("u"), ord("U")):
-            digits = _digits(report, position, _HEX, 4 if escaped == ord("u") else 8)
-            value += chr(int(digits, 16)).encode("utf-8", "surrogatepass")
-            position += len(digits)
+        elif escaped in _HEX_ESCAPES:
+            # ksh puts brackets around the digits where another one follows.
+            in_brackets = report.startswith(b"[", position)
+            length = _HEX_ESCAPES[escaped]
+            digits = _digits(report, position + in_brackets, _HEX, length)
+            position += len(digits) + 2 * in_brackets
+            if escaped == ord("x"):
+                value.append(int(digits, 16))
+            else:
+                value += chr(int(digits, 16)).encode("utf-8", "surrogatepass")
         elif escaped in _OCTAL:
             digits = _digits(report, position - 1, _OCTAL, 3)
             value.append(int(digits, 8) & 0xFF)

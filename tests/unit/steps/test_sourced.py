@@ -96,7 +96,7 @@ def test_random_values_arrive_as_the_shell_exports_them(
         'export A="$A_" B="$B_" C="$C_"; D=$D_; export D; unset A_ B_ C_ D_ E' + ASK_THE_KERNEL
     )
 
-    @settings(max_examples=60)
+    @settings(max_examples=1500)
     @given(a=VALUES, b=VALUES, c=VALUES, d=VALUES, e=VALUES)
     def arrives(a: bytes, b: bytes, c: bytes, d: bytes, e: bytes) -> None:
         given = {b"A_": a, b"B_": b, b"C_": c, b"D_": d, b"E": e, b"A": e}
@@ -143,6 +143,8 @@ def test_random_values_arrive_as_the_shell_exports_them(
 def test_what_a_hook_exports_and_unsets_is_kept(
     hook: Path, shell: list[bytes], script: str, set_to: dict[bytes, bytes], unset: list[bytes]
 ) -> None:
+    if shell[0].endswith(b"/mksh") and script.endswith("exit 0"):
+        pytest.xfail("mksh runs an EXIT trap with the descriptors that the hook was given")
     hook.write_text(script + "\n")
     run = Sourced(shell, hook, {b"OLD": b"old", b"ENTRYKIT_HOOK": b"10-test.envsh"})
     assert run.status == 0

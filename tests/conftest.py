@@ -1,0 +1,107 @@
+"""What tests need beside Python: where it is missing they are skipped, and counted at the end.
+
+A marker names the requirement. `ENTRYKIT_REQUIRE=docker,root` makes a missing one a failure: for a
+machine that is to run all of them.
+"""
+
+import functools
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+_MARK = "not run"
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _can_make_namespaces() -> bool:
+    words = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
+    try:
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def _has_engine() -> bool:
+    try:
+        import docker  # noqa: PLC0415 - costs 0.2 s, and only these tests need it
+        from docker.errors import DockerException  # noqa: PLC0415
+    except ImportError:
+        return False
+    try:
+        client = docker.from_env(timeout=10)
+    except DockerException:
+        return False
+    try:
+        return bool(client.ping())
+    except (DockerException, OSError):
+        return False
+    finally:
+        client.close()
+
+
+# What a requirement is, whether it is met, and what is the matter where it is not.
+_REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
+    "docker": ("a Docker engine", _has_engine, "no engine answers"),
+    "root": ("root", _is_root, "this is another user"),
+    "namespace": (
+        "the right to make PID namespaces",
+        _can_make_namespaces,
+        "unshare(1) may not make one, or is missing",
+    ),
+}
+
+
+@functools.cache
+def _is_met(requirement: str) -> bool:
+    """Tell whether a requirement is met; asked once, and only where a test has it."""
+    return _REQUIREMENTS[requirement][1]()
+
+
+def _required() -> set[str]:
+    return {word.strip() for word in os.environ.get("ENTRYKIT_REQUIRE", "").split(",")} - {""}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare a marker for each requirement, and refuse one that nobody knows."""
+    for requirement, (what, _, _) in _REQUIREMENTS.items():
+        config.addinivalue_line("markers", f"{requirement}: needs {what}")
+    if unknown := _required() - _REQUIREMENTS.keys():
+        known = ", ".join(_REQUIREMENTS)
+        message = f"ENTRYKIT_REQUIRE: {', '.join(sorted(unknown))} is unknown; known are {known}"
+        raise pytest.UsageError(message)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose requirement is missing; fail it where it was asked for."""
+    for requirement, (what, _, matter) in _REQUIREMENTS.items():
+        if item.get_closest_marker(requirement) is None or _is_met(requirement):
+            continue
+        if requirement in _required():
+            pytest.fail(f"needs {what}, which ENTRYKIT_REQUIRE asks for: {matter}", pytrace=False)
+        # Reports carry it from the processes of pytest-xdist to the one that sums up.
+        item.user_properties.append((_MARK, requirement))
+        pytest.skip(f"needs {what}: {matter}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line how many tests were not run, and what they need."""
+    counts = Counter(
+        value
+        for report in terminalreporter.stats.get("skipped", [])
+        for name, value in getattr(report, "user_properties", ())
+        if name == _MARK
+    )
+    if counts:
+        parts = [
+            f"{count} {'test needs' if count == 1 else 'tests need'} {what} ({matter})"
+            for requirement, (what, _, matter) in _REQUIREMENTS.items()
+            if (count := counts[requirement])
+        ]
+        terminalreporter.write_line(f"not run: {', '.join(parts)}", yellow=True)

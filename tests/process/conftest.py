@@ -1,0 +1,94 @@
+"""The ways in which entrykit starts, each of which keeps every promise."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import entrykit
+
+from .starts import SEARCH_PATH, Entrypoint
+
+_DEBIAN_PYTHON = "/usr/bin/python3"
+_IN_NAMESPACE = pytest.mark.namespace
+
+
+def _isolated_python() -> str:
+    """Return the interpreter that an image would have: Debian's, where it is there."""
+    question = [_DEBIAN_PYTHON, "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+    if os.path.exists(_DEBIAN_PYTHON) and not subprocess.run(question, check=False).returncode:
+        return _DEBIAN_PYTHON
+    return sys.executable
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """The interpreter of launchers."""
+    return _isolated_python()
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a copy of the package, as an installation has it."""
+    place = tmp_path_factory.mktemp("site")
+    source = Path(entrykit.__file__).parent
+    shutil.copytree(source, place / "entrykit", ignore=shutil.ignore_patterns("__pycache__"))
+    return place
+
+
+def bake(python: str, package: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `entrykit bake` as the Dockerfile of an image does."""
+    return subprocess.run(
+        [python, "-B", "-m", "entrykit", "bake", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": SEARCH_PATH, "PYTHONPATH": str(package)},
+        cwd="/",
+    )
+
+
+@pytest.fixture(scope="session")
+def launcher(python: str, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A launcher without a configuration, as an image has it."""
+    path = tmp_path_factory.mktemp("image") / "entrypoint"
+    baked = bake(python, package, "--output", str(path))
+    assert baked.returncode == 0, baked.stderr
+    return path
+
+
+@pytest.fixture(
+    params=[
+        "run",
+        "baked",
+        pytest.param("run-pid1", marks=_IN_NAMESPACE),
+        pytest.param("baked-pid1", marks=_IN_NAMESPACE),
+    ]
+)
+def entrypoint(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
+    """Each way to start: `entrykit run` and a launcher, as any process and as PID 1."""
+    yield from _entrypoint(request.param, tmp_path, launcher)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("run-pid1", marks=_IN_NAMESPACE),
+        pytest.param("baked-pid1", marks=_IN_NAMESPACE),
+    ]
+)
+def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
+    """Each way to start as PID 1."""
+    yield from _entrypoint(request.param, tmp_path, launcher)
+
+
+def _entrypoint(way: str, scratch: Path, launcher: Path) -> Iterator[Entrypoint]:
+    words = [sys.executable, "-m", "entrykit", "run", "--"]
+    if way.startswith("baked"):
+        words = [str(launcher)]
+    entrypoint = Entrypoint(words, scratch, is_pid1=way.endswith("pid1"))
+    yield entrypoint
+    entrypoint.close()
