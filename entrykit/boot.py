@@ -55,8 +55,7 @@ def start(words: list[bytes], baked: "BakedConfiguration | None", execute: "Exec
         hint = "give one after the image's name, or set `program` in the configuration"
         raise StartError("there is no command", errors.USAGE, hint)
     this = Start(given, settings, command.complete(wanted, settings.program))
-    others = [word.encode("utf-8", "surrogateescape") for word in settings.configuration["commands"]]
-    if gate.is_open(this.command, settings.program, others):
+    if gate.is_open(this.command, settings.program, settings.other_commands):
         set_up(this)
     else:
         say_what_is_not_run(this)
@@ -71,12 +70,12 @@ def configure_start(
     inherited.configure_log(given.environment)
     told, wanted = configure.read_own_variables(given.environment), words
     if not baked:
-        from entrykit.settings import options  # noqa: PLC0415 - a launcher has no options
+        from entrykit.settings import options  # a launcher has no options
 
         more, wanted = options.read_options(words)
         told |= more
     if told:
-        from entrykit.settings import options  # noqa: PLC0415 - loaded already
+        from entrykit.settings import options  # loaded already
 
         log.set_level(options.log_level(told))
     settings = configure.load(told, baked)
@@ -98,7 +97,7 @@ def find_hooks(this: Start) -> "list[Hook]":
     listings = search.search(this.settings)
     if not (listings or this.settings.skip or this.settings.configuration["hooks"]):
         return []
-    from entrykit.steps import discover  # noqa: PLC0415 - a start without hooks has no need
+    from entrykit.steps import discover  # a start without hooks has no need
 
     found = discover.discover(this.settings, listings, this.search_path())
     discover.report(found, this.settings)
@@ -107,7 +106,7 @@ def find_hooks(this: Start) -> "list[Hook]":
 
 def run_hooks(this: Start, hooks: "list[Hook]") -> None:
     """Run the hooks one after the other, each with what those before it have changed."""
-    from entrykit.steps import changes, hook  # noqa: PLC0415 - a start without hooks has no need
+    from entrykit.steps import changes, hook  # a start without hooks has no need
 
     this.directories = changes.Directories()
     try:
@@ -124,7 +123,7 @@ def say_what_is_not_run(this: Start) -> None:
     listings = search.search(this.settings)
     if not listings:
         return
-    from entrykit.steps import discover  # noqa: PLC0415 - a start without hooks has no need
+    from entrykit.steps import discover  # a start without hooks has no need
 
     found = discover.discover(this.settings, listings, this.search_path())
     if found.hooks:
@@ -133,7 +132,7 @@ def say_what_is_not_run(this: Start) -> None:
 
 
 def _defect(error: Exception) -> int:
-    import traceback  # noqa: PLC0415 - only a defect needs it
+    import traceback  # only a defect needs it
 
     name = type(error).__name__
     place = traceback.extract_tb(error.__traceback__)[-1]

@@ -42,7 +42,7 @@ def start(record: "Record") -> None:
         except OSError:
             is_same = False
         if not is_same:
-            start_from_source(configuration, True, "another entrykit than this one was baked")
+            start_from_source(configuration, reason="another entrykit than this one was baked")
     _put_modules(modules)
     sys.meta_path[:0] = [Group(names, marshalled) for names, marshalled in groups]
     _run(configuration)
@@ -63,7 +63,7 @@ class Group:
         """Load the group if `name` is one of it."""
         if name not in self._names:
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         _put_modules(marshal.loads(self._marshalled))
         return ModuleSpec(name, self)  # type: ignore[arg-type]
 
@@ -77,7 +77,7 @@ class Group:
 
 def start_from_source(
     configuration: "BakedConfiguration",
-    has_record: bool,  # noqa: FBT001 - one word in a launcher
+    has_record: bool = True,  # noqa: FBT001, FBT002 - one word in a launcher
     reason: str = "it was baked for another Python",
 ) -> None:
     """Start from the package's own source, and say so in one line; never return.
@@ -85,7 +85,7 @@ def start_from_source(
     The configuration is parsed afresh: its form belongs to the entrykit that was baked.
     """
     try:
-        from entrykit.system import log  # noqa: PLC0415 - known only now to be needed
+        from entrykit.system import log  # known only now to be needed
     except ImportError:
         message = b"entrykit: the package entrykit is gone from this image (install it again)\n"
         posix.write(2, message)
@@ -112,7 +112,7 @@ def _put_modules(modules: "list[Module]") -> None:
 
 
 def _run(configuration: "BakedConfiguration") -> None:
-    from entrykit import boot  # noqa: PLC0415 - just put there, or to be loaded now
-    from entrykit.steps import inherited  # noqa: PLC0415
+    from entrykit import boot  # just put there, or to be loaded now
+    from entrykit.steps import inherited
 
     posix._exit(boot.run(inherited.arguments(), configuration))  # noqa: SLF001

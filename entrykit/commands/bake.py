@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import entrykit
 from entrykit.settings import options
 from entrykit.steps import configure, discover, handoff, inherited, kinds, search
-from entrykit.system import errors, files, log, writing
+from entrykit.system import files, log, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def execute(arguments: argparse.Namespace) -> int:
     sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
     groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
     head = sys.version.encode() + b"\0"
-    record = marshal.dumps((sizes, always, groups, configuration))
+    record = marshal.dumps(cast("Any", (sizes, always, groups, configuration)))
     source = (PACKAGE / "launcher.py").read_text() + f"\n\nstart(marshal.loads({record!r}))\n"
     baked = head + marshal.dumps(_compile(source, PACKAGE / "launcher.py"))
     text = _LAUNCHER.format(
@@ -203,17 +203,17 @@ class _Strip(ast.NodeTransformer):
         node.annotation = None
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # noqa: N802
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
         node.returns = None
         self.generic_visit(node)
         return node
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:  # noqa: N802
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         if node.value is None:
             return ast.Pass()
         return ast.Assign(targets=[node.target], value=node.value)
 
-    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:  # noqa: N802
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return node.orelse

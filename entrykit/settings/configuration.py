@@ -25,11 +25,12 @@ class _Reader:
         self.problems: list[errors.Problem] = []
 
     def problem(self, path: Path, message: str, hint: str = "") -> None:
-        line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 0)
+        lengths = range(len(path), 0, -1)
+        line = next((self.lines[path[:n]] for n in lengths if path[:n] in self.lines), 0)
         where = f"{self.name}:{line}" if line else self.name
         self.problems.append((where, message, hint))
 
-    def value(self, path: Path, check: schema.Check, given: object) -> Any:  # noqa: ANN401
+    def value(self, path: Path, check: schema.Check, given: object) -> Any:
         try:
             return check(given)
         except ValueError as expected:
@@ -64,29 +65,29 @@ def parse(content: bytes, name: str) -> "Configuration":
         raise StartError(f"it is not valid TOML: {error}", where=name) from None
     reader = _Reader(text, name)
     configuration = record.empty()
-    known = (*schema.TOP, *schema.TOP_TO_COME, *schema.TABLES, *schema.STOCK)
     for key, given in document.items():
-        if key in schema.TOP:
-            checked = reader.value((key,), schema.TOP[key], given)
-            if key != "trust":
-                cast("dict[str, Any]", configuration)[key.replace("-", "_")] = checked
-        elif key in schema.TOP_TO_COME:
-            if given not in schema.TOP_TO_COME[key]:
-                reader.problem((key,), f"{key} is not available in this version", "leave it out")
-        elif key == "env":
-            _read_variables(reader, configuration, reader.table((key,), given))
-        elif key == "hooks":
-            _read_hooks(reader, configuration, reader.table((key,), given))
-        elif key == "runners":
-            _read_runners(reader, configuration, reader.table((key,), given))
-        elif key in schema.STOCK:
-            _read_section(reader, configuration, key, reader.table((key,), given))
-        else:
-            reader.unknown((key,), known)
+        _read_key(reader, configuration, key, given)
     if reader.problems:
         raise errors.together(reader.problems)
     _declare(configuration)
     return configuration
+
+
+def _read_key(reader: _Reader, configuration: "Configuration", key: str, given: object) -> None:
+    tables = {"env": _read_variables, "hooks": _read_hooks, "runners": _read_runners}
+    if key in schema.TOP:
+        checked = reader.value((key,), schema.TOP[key], given)
+        if key != "trust":
+            cast("dict[str, Any]", configuration)[key.replace("-", "_")] = checked
+    elif key in schema.TOP_TO_COME:
+        if given not in schema.TOP_TO_COME[key]:
+            reader.problem((key,), f"{key} is not available in this version", "leave it out")
+    elif key in tables:
+        tables[key](reader, configuration, reader.table((key,), given))
+    elif key in schema.STOCK:
+        _read_section(reader, configuration, key, reader.table((key,), given))
+    else:
+        reader.unknown((key,), (*schema.TOP, *schema.TOP_TO_COME, *tables, *schema.STOCK))
 
 
 def _read_variables(
@@ -112,14 +113,16 @@ def _read_variables(
 
 def _read_hooks(reader: _Reader, configuration: "Configuration", table: dict[str, object]) -> None:
     for name, given in table.items():
-        settings: "HookSettings" = {}
+        settings: HookSettings = {}
         for key, value in reader.table(("hooks", name), given).items():
             if problem := hook.put(settings, key, value):
                 reader.problem(("hooks", name, key), f'hooks."{name}": {problem[0]}', problem[1])
         configuration["hooks"][name] = settings
 
 
-def _read_runners(reader: _Reader, configuration: "Configuration", table: dict[str, object]) -> None:
+def _read_runners(
+    reader: _Reader, configuration: "Configuration", table: dict[str, object]
+) -> None:
     for suffix, given in table.items():
         if len(suffix) < 2 or suffix[0] != "." or "/" in suffix:
             message = f"runners: {suffix!r} is no suffix of a file name"

@@ -9,7 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.settings.record import HookSettings
 
-KEYS = ("timeout", "secrets", "on-error", "user", "once")
 _TO_COME = ("user", "once")
 ON_ERROR = ("stop", "continue")
 
@@ -35,27 +34,31 @@ def from_comment(comment: str) -> "tuple[HookSettings, list[tuple[str, str]]]":
 
 def put(settings: "HookSettings", key: str, value: object) -> tuple[str, str] | None:
     """Check one setting and put it into `settings`; return what is wrong, and the mend."""
+    known = {"timeout": _put_timeout, "secrets": _put_secrets, "on-error": _put_on_error}
+    if key in known:
+        return known[key](settings, value)
     if key in _TO_COME:
         return f"{key} is not available in this version", "leave it out"
-    if key == "timeout":
-        return _put_timeout(settings, value)
-    if key == "secrets":
-        names = value if isinstance(value, list) else []
-        if not names or not all(
-            isinstance(name, str) and values.is_variable_name(name) for name in names
-        ):
-            return "secrets: expected names of variables", ""
-        settings["secrets"] = names
-        return None
-    if key == "on-error":
-        if not isinstance(value, str) or value not in ON_ERROR:
-            return "on-error: expected stop or continue", ""
-        settings["on_error"] = value
-        return None
-    near = values.nearest(key, KEYS)
-    return f"unknown setting {key}", f"did you mean {near}?" if near else (
-        "known are timeout, secrets and on-error"
-    )
+    near = values.nearest(key, list(known))
+    hint = f"did you mean {near}?" if near else f"known are {', '.join(known)}"
+    return f"unknown setting {key}", hint
+
+
+def _put_secrets(settings: "HookSettings", value: object) -> tuple[str, str] | None:
+    names = value if isinstance(value, list) else []
+    if not names or not all(
+        isinstance(name, str) and values.is_variable_name(name) for name in names
+    ):
+        return "secrets: expected names of variables", ""
+    settings["secrets"] = names
+    return None
+
+
+def _put_on_error(settings: "HookSettings", value: object) -> tuple[str, str] | None:
+    if not isinstance(value, str) or value not in ON_ERROR:
+        return "on-error: expected stop or continue", ""
+    settings["on_error"] = value
+    return None
 
 
 def _put_timeout(settings: "HookSettings", value: object) -> tuple[str, str] | None:

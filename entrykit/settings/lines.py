@@ -31,9 +31,7 @@ def find(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _parts(key: str) -> tuple[str, ...]:
-    return tuple(
-        part[1:-1] if part[0] in "\"'" else part for part in re.findall(_PART, key)
-    )
+    return tuple(part[1:-1] if part[0] in "\"'" else part for part in re.findall(_PART, key))
 
 
 def _note(found: dict[tuple[str, ...], int], path: tuple[str, ...], number: int) -> None:

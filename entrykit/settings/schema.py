@@ -109,7 +109,6 @@ TOP: dict[str, Check] = {
 TOP_TO_COME: dict[str, tuple[object, ...]] = {
     "user": (), "init": (False,), "env-dirs": ([],), "env-files": ([],),
 }  # fmt: skip
-TABLES = ("env", "hooks", "runners")
 
 VARIABLE: dict[str, Check] = {
     "default": _text,

@@ -57,7 +57,7 @@ def is_variable_name(name: str) -> bool:
 
 def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
     """Return the known word that `word` was probably meant to be, "" where none is close."""
-    import difflib  # noqa: PLC0415 - costs 4 ms, and only a mistake needs it
+    import difflib  # costs 4 ms, and only a mistake needs it
 
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
     return close[0] if close else ""

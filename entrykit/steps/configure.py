@@ -31,11 +31,15 @@ class Settings:
     `hook_directories` is None for the default ones, of which a missing one is no error.
     """
 
-    __slots__ = ("configuration", "hook_directories", "program", "skip", "timeout_seconds")
+    __slots__ = (
+        "configuration", "hook_directories", "other_commands", "program", "skip",
+        "timeout_seconds",
+    )  # fmt: skip
 
     def __init__(self, given: dict[str, bytes], configuration: "Configuration") -> None:
         self.configuration = configuration
-        self.program = [word.encode("utf-8", "surrogateescape") for word in configuration["program"]]
+        self.program = _raw(configuration["program"])
+        self.other_commands = _raw(configuration["commands"])
         self.hook_directories: list[bytes] | None = None
         self.skip: list[bytes] = []
         self.timeout_seconds = configuration["timeout"]
@@ -49,9 +53,13 @@ class Settings:
             self.hook_directories = [path for path in given["hooks"].split(b":") if path]
         self.skip = [name for name in given.get("skip", b"").split(b",") if name]
         if given.get("timeout"):
-            from entrykit.settings import options  # noqa: PLC0415 - loaded already
+            from entrykit.settings import options  # loaded already
 
             self.timeout_seconds = options.timeout_seconds(given["timeout"])
+
+
+def _raw(words: list[str]) -> list[bytes]:
+    return [word.encode("utf-8", "surrogateescape") for word in words]
 
 
 def read_own_variables(environment: "Environment") -> dict[str, bytes]:
@@ -62,7 +70,7 @@ def read_own_variables(environment: "Environment") -> dict[str, bytes]:
     own = [name for name in environment.names() if name.startswith(PREFIX)]
     if not own:
         return {}
-    from entrykit.settings import options  # noqa: PLC0415 - most starts have none
+    from entrykit.settings import options  # most starts have none
 
     given = options.read_variables((name, environment.get(name) or b"") for name in own)
     for name in own:
@@ -73,7 +81,7 @@ def read_own_variables(environment: "Environment") -> dict[str, bytes]:
 def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Settings:
     """Return the settings of a start, its configuration file read. Raises StartError."""
     if given:
-        from entrykit.settings import options  # noqa: PLC0415 - loaded already
+        from entrykit.settings import options  # loaded already
 
         options.check(given)
     baked_path, baked_content, baked_configuration = baked or (DEFAULT_PATH, None, None)
@@ -83,10 +91,10 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
     if baked_configuration is not None and content == baked_content:
         return Settings(given, baked_configuration)
     if content is None:
-        from entrykit.settings import record  # noqa: PLC0415 - a baked start has it
+        from entrykit.settings import record  # a baked start has it
 
         return Settings(given, record.empty())
-    from entrykit.settings import configuration  # noqa: PLC0415 - tomllib costs 9 ms
+    from entrykit.settings import configuration  # tomllib costs 9 ms
 
     return Settings(given, configuration.parse(content, log.text(path)))
 

@@ -122,7 +122,8 @@ def _look_into(
             status = posix.stat(path)
         except OSError as fault:
             what = "follow the link" if isinstance(fault, FileNotFoundError) else "read"
-            found.problems.append((log.text(name), *files.cannot(what, path, fault).problems[0][1:]))
+            _, message, hint = files.cannot(what, path, fault).problems[0]
+            found.problems.append((log.text(name), message, hint))
             continue
         if files.is_directory(status.st_mode):
             continue
@@ -202,7 +203,7 @@ def _apply_settings(found: Discovery, settings: "Settings", hook: Hook, head: by
     configured = settings.configuration["hooks"].get(hook.name.decode("utf-8", "surrogateescape"))
     commented = None
     if _COMMENT_KEY in head and (comment := _settings_comment(head)):
-        from entrykit.settings import hook as hook_settings  # noqa: PLC0415 - few hooks have one
+        from entrykit.settings import hook as hook_settings  # few hooks have one
 
         commented, problems = hook_settings.from_comment(comment)
         found.problems.extend((log.text(hook.name), *problem) for problem in problems)
@@ -231,6 +232,9 @@ def _settings_comment(head: bytes) -> str:
 
 def _named_by_section(configuration: "Configuration", section: str) -> set[bytes]:
     """Return the secrets that a stock hook's section names."""
-    named = [value for value in configuration["sections"][section].values() if isinstance(value, str)]
-    declared = configuration["env"]
-    return {name.encode() for name in named if declared.get(name, {}).get("secret")}
+    named = configuration["sections"][section].values()
+    return {
+        name.encode()
+        for name, declared in configuration["env"].items()
+        if declared.get("secret") and name in named
+    }

@@ -43,7 +43,8 @@ def resolve(environment: "Environment", configuration: "Configuration") -> None:
         if declared.get("default"):
             environment.set(name, declared["default"].encode("utf-8", "surrogateescape"))
         elif declared.get("required"):
-            problems.append((text_name, "is required and not set", _how_to_set(text_name, declared)))
+            hint = _how_to_set(text_name, declared)
+            problems.append((text_name, "is required and not set", hint))
     if problems:
         raise errors.together(problems)
 

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entrykit.steps.inherited import Environment, Inherited
+    from entrykit.steps.inherited import Environment
     from entrykit.steps.state import Start
 
     Execute = Callable[[Environment, bytes, list[bytes]], None]
@@ -38,7 +38,7 @@ def become(start: "Start", execute: "Execute") -> None:
     if configuration["umask"] is not None:
         posix.umask(configuration["umask"])
     if configuration["no_new_privileges"]:
-        from entrykit.system import kernel  # noqa: PLC0415 - ctypes costs 8 ms
+        from entrykit.system import kernel  # ctypes costs 8 ms
 
         kernel.forbid_new_privileges()
     candidates = _candidates(words[0], start.search_path())
@@ -64,13 +64,11 @@ def execute(environment: "Environment", path: bytes, argv: list[bytes]) -> None:
 def _candidates(word: bytes, search_path: bytes) -> list[bytes]:
     if b"/" in word:
         return [word]
-    return [
-        directory + b"/" + word if directory else word for directory in search_path.split(b":")
-    ]
+    return [directory + b"/" + word if directory else word for directory in search_path.split(b":")]
 
 
 def _cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
-    import errno  # noqa: PLC0415 - even a builtin module costs 40 µs
+    import errno  # even a builtin module costs 40 µs
 
     name = log.text(word)
     if not word:

@@ -62,7 +62,7 @@ def _run(hook: "Hook", start: "Start", began: float) -> str:
         raise signals.Stopped(ending.stopped_by, where)
     asked, said, error = Changes(), "", None
     if hook.kind == kinds.PYTHON:
-        from entrykit.steps import python_hook  # noqa: PLC0415 - loaded already
+        from entrykit.steps import python_hook  # loaded already
 
         asked, said, error = python_hook.read_report(raw)
     if ending.status or ending.timed_out:
@@ -81,7 +81,7 @@ def _start_child(hook: "Hook", start: "Start", report: int) -> int:
     try:
         environment = start.environment_for(hook)
         if hook.kind == kinds.PYTHON:
-            from entrykit.steps import python_hook  # noqa: PLC0415 - costs 1 ms, once
+            from entrykit.steps import python_hook  # costs 1 ms, once
 
             return python_hook.start_child(hook, start, environment, report)
         if hook.kind == kinds.SOURCED:
@@ -99,9 +99,7 @@ def _start_child(hook: "Hook", start: "Start", report: int) -> int:
         ) from None
 
 
-def _read_changes(
-    hook: "Hook", start: "Start", asked: Changes, report: bytes, child: int
-) -> None:
+def _read_changes(hook: "Hook", start: "Start", asked: Changes, report: bytes, child: int) -> None:
     """Add to `asked` what the hook wrote into the directories, and what it exported."""
     written, any_written = start.directories.read()
     if hook.kind == kinds.SOURCED:

@@ -110,12 +110,12 @@ class Inherited:
             if descriptor > 2 and files.is_inheritable(descriptor)
         ]
         for descriptor in self.descriptors:
-            posix.set_inheritable(descriptor, False)
+            posix.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
 
     def restore(self) -> None:
         """Give back descriptors and signals; the last thing before the exec."""
         for descriptor in self.descriptors:
-            posix.set_inheritable(descriptor, True)
+            posix.set_inheritable(descriptor, True)  # noqa: FBT003 - positional only
         for descriptor in self._closed:
             posix.close(descriptor)
         self.signals.restore()

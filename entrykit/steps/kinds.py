@@ -39,7 +39,7 @@ _ALSO_RUNS = {62: (3,), 183: (40,)}
 _found_programs: dict[tuple[bytes, bytes], bytes] = {}
 
 
-def classify(
+def classify(  # noqa: PLR0911 - a return for each question
     path: bytes,
     mode: int,
     head: bytes,
@@ -87,9 +87,11 @@ def find_program(word: bytes, search_path: bytes) -> bytes:
 
 
 def _find_program(word: bytes, search_path: bytes) -> bytes:
-    candidates = [word] if b"/" in word else [
-        (directory or b".") + b"/" + word for directory in search_path.split(b":")
-    ]
+    candidates = (
+        [word]
+        if b"/" in word
+        else [(directory or b".") + b"/" + word for directory in search_path.split(b":")]
+    )
     for candidate in candidates:
         try:
             status = posix.stat(candidate)
@@ -159,11 +161,10 @@ def _shell_fault(words: list[bytes], search_path: bytes) -> "Kind | None":
     if not find_program(words[0] if b"/" in words[0] else b"./" + words[0], b""):
         return FAULT, [], f"its interpreter {log.text(words[0])} is missing or not executable", hint
     is_env = words[0].endswith(b"/env") and len(words) > 1
-    if is_env and words[1][:1] != b"-" and b"=" not in words[1]:
-        # `env` is given the whole rest of the line as one word.
-        if not find_program(words[1], search_path):
-            message = f"its interpreter {log.text(words[1])} is not in PATH"
-            return FAULT, [], message, hint
+    # `env` is given the whole rest of the line as one word.
+    is_plain = is_env and words[1][:1] != b"-" and b"=" not in words[1]
+    if is_plain and not find_program(words[1], search_path):
+        return FAULT, [], f"its interpreter {log.text(words[1])} is not in PATH", hint
     return None
 
 

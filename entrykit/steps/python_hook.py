@@ -125,9 +125,7 @@ class HookStart:
         return self._changes
 
 
-def start_child(
-    hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int
-) -> int:
+def start_child(hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int) -> int:
     """Run a Python hook in a forked child and return its process id.
 
     What can be done here is done here, once: the first compilation of a process costs 0.5 ms, and
@@ -244,7 +242,7 @@ def _set_environment(wanted: dict[bytes, bytes]) -> None:
 
 def _print_traceback() -> None:
     """Print the traceback of the hook's exception, without the frames that called the hook."""
-    import traceback  # noqa: PLC0415 - costs 10 ms, and only a failure needs it
+    import traceback  # costs 10 ms, and only a failure needs it
 
     kind, error, trace = sys.exc_info()
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:

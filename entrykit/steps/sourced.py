@@ -184,7 +184,7 @@ def _parse_dollar_quotes(report: bytes, position: int) -> tuple[bytes, int]:
         elif escaped in _HEX_ESCAPES:
             # ksh puts brackets around the digits where another one follows.
             in_brackets = report.startswith(b"[", position)
-            length = _HEX_ESCAPES[escaped]
+            length = 8 if in_brackets else _HEX_ESCAPES[escaped]
             digits = _digits(report, position + in_brackets, _HEX, length)
             position += len(digits) + 2 * in_brackets
             if escaped == ord("x"):

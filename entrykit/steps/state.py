@@ -48,8 +48,10 @@ class Start:
         return DEFAULT_SEARCH_PATH if path is None else path
 
     def environment_for(self, hook: "Hook") -> dict[bytes, bytes]:
-        """Return a hook's environment: less the secrets that it does not name, plus what tells
-        it its name, the program and where to ask for changes.
+        """Return a hook's environment.
+
+        Less the secrets that it does not name; plus what tells it its name, the program, and
+        where to ask for changes.
         """
         environment = self.environment.plain(self.secrets - hook.secrets)
         environment[b"ENTRYKIT_HOOK"] = hook.name

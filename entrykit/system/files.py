@@ -21,7 +21,6 @@ _KINDS = {
 }  # fmt: skip
 
 
-
 def is_regular(mode: int) -> bool:
     """Tell whether a mode (`st_mode`) is a regular file's."""
     return mode & _KIND_MASK == _KIND_REGULAR
@@ -97,7 +96,7 @@ def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
 
 def cannot(operation: str, path: bytes, error: OSError) -> StartError:
     """Return the error that says which operation failed on which file, why, and the mend."""
-    import errno  # noqa: PLC0415 - even a builtin module costs 40 µs
+    import errno  # even a builtin module costs 40 µs
 
     hints = {
         errno.EACCES: f"make it accessible for uid {posix.geteuid()}",

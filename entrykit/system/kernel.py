@@ -14,7 +14,7 @@ def forbid_new_privileges() -> None:
     Raises StartError where that cannot be had.
     """
     try:
-        import ctypes  # noqa: PLC0415 - missing in python3-minimal
+        import ctypes  # missing in python3-minimal
 
         done = ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
     except (ImportError, OSError, AttributeError):

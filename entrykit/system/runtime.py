@@ -68,7 +68,7 @@ def _claim_first_choice(path: bytes) -> bool:
 
 
 def _take_over_directory(path: bytes, holder: bytes) -> bool:
-    import fcntl  # noqa: PLC0415 - a file, not a builtin, in some interpreters
+    import fcntl  # a file, not a builtin, in some interpreters
 
     directory = writing.open_directory(path)
     try:

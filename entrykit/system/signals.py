@@ -98,7 +98,7 @@ def reset() -> None:
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
-class Stopped(StartError):
+class Stopped(StartError):  # noqa: N818 - no fault, but what somebody asked for
     """A start that a stop signal has ended, during a hook or between two steps."""
 
     def __init__(self, number: int, during: str = "") -> None:

@@ -68,14 +68,16 @@ def build_once(name: str, build: Callable[[], str]) -> str:
 
 def pytest_sessionfinish() -> None:
     """Remove all that the run has made, once its last worker is done."""
-    if not SHARED.is_dir():
-        return
+    SHARED.mkdir(exist_ok=True)
     (SHARED / f"{WORKER}.ended").touch()
-    if len(list(SHARED.glob("*.ended"))) < WORKERS:
+    names = [path.name for path in SHARED.iterdir()]
+    ended = [name for name in names if name.endswith(".ended")]
+    if len(ended) < WORKERS:
         return
-    engine = Engine(RUN)
-    try:
-        engine.remove_all()
-    finally:
-        engine.close()
+    if len(names) > len(ended):
+        engine = Engine(RUN)
+        try:
+            engine.remove_all()
+        finally:
+            engine.close()
     shutil.rmtree(SHARED, ignore_errors=True)

@@ -10,6 +10,7 @@ import contextlib
 import http.client
 import io
 import itertools
+import re
 import tarfile
 import time
 from collections.abc import Iterable, Iterator
@@ -23,6 +24,7 @@ from docker.models.containers import Container
 ROOT = Path(__file__).resolve().parents[2]
 LABEL = "entrykit.tests"
 READY = "youp0m: listening on"
+DONE = re.compile(r"^entrykit: (.+?): .* \([0-9.]+ m?s\)$", re.MULTILINE)
 # No test waits longer for anything; what takes that long has hung.
 PATIENCE_SECONDS = 60
 
@@ -67,8 +69,7 @@ class Outcome:
     @property
     def ran(self) -> list[str]:
         """The hooks that ended well, in order."""
-        done = [line.removeprefix("entrykit: ") for line in self.log if line.endswith(" ms)")]
-        return [line.partition(": ")[0] for line in done]
+        return DONE.findall(self.stderr)
 
 
 @dataclass(frozen=True)
@@ -239,15 +240,17 @@ def pack(files: Iterable[File]) -> bytes:
     return buffer.getvalue()
 
 
-def wait_for_line(container: Container, wanted: str) -> str:
-    """Return a container's log up to the line that holds `wanted`."""
+def wait_for_line(container: Container, wanted: str, times: int = 1) -> str:
+    """Return a container's log up to the line that holds `wanted`, for the n-th time."""
     stream = container.logs(stream=True, follow=True)
     log = ""
     try:
         for piece in stream:
             log += piece.decode(errors="surrogateescape")
-            if wanted in log:
+            if log.count(wanted) >= times:
                 return log
     finally:
         stream.close()
+        # It leaves its response, and so the socket, to the garbage collector.
+        stream._response.close()  # noqa: SLF001
     raise AssertionError(f"it ended before it said {wanted!r}:\n{log}")

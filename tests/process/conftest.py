@@ -27,13 +27,13 @@ def _isolated_python() -> str:
 
 @pytest.fixture(scope="session")
 def python() -> str:
-    """The interpreter of launchers."""
+    """Return the interpreter of launchers."""
     return _isolated_python()
 
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a copy of the package, as an installation has it."""
+    """Return a directory with a copy of the package, as an installation has it."""
     place = tmp_path_factory.mktemp("site")
     source = Path(entrykit.__file__).parent
     shutil.copytree(source, place / "entrykit", ignore=shutil.ignore_patterns("__pycache__"))
@@ -54,7 +54,7 @@ def bake(python: str, package: Path, *arguments: str) -> "subprocess.CompletedPr
 
 @pytest.fixture(scope="session")
 def launcher(python: str, package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A launcher without a configuration, as an image has it."""
+    """Return a launcher without a configuration, as an image has it."""
     path = tmp_path_factory.mktemp("image") / "entrypoint"
     baked = bake(python, package, "--output", str(path))
     assert baked.returncode == 0, baked.stderr
@@ -70,7 +70,7 @@ def launcher(python: str, package: Path, tmp_path_factory: pytest.TempPathFactor
     ]
 )
 def entrypoint(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
-    """Each way to start: `entrykit run` and a launcher, as any process and as PID 1."""
+    """Start in each way: by `entrykit run` and a launcher, as any process and as PID 1."""
     yield from _entrypoint(request.param, tmp_path, launcher)
 
 
@@ -81,7 +81,7 @@ def entrypoint(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -
     ]
 )
 def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
-    """Each way to start as PID 1."""
+    """Start in each way as PID 1."""
     yield from _entrypoint(request.param, tmp_path, launcher)
 
 

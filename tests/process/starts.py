@@ -93,7 +93,7 @@ class Running:
 
     @property
     def pid(self) -> int:
-        """The id, as seen from here, of what an engine would start: in a new namespace its PID 1."""
+        """The id, as seen from here, of what an engine starts: in a namespace of its PID 1."""
         if not self._is_pid1:
             return self.process.pid
         outer = self.process.pid
@@ -110,7 +110,8 @@ class Running:
             piece = os.read(descriptor, 65536) if readable else b""
             if not piece:
                 self.kill()
-                raise AssertionError(f"no line {line!r} in {self._stderr!r}")
+                message = f"no line {line!r} in {self._stderr!r}"
+                raise AssertionError(message)
             self._stderr += piece
 
     def signal(self, number: int) -> None:
@@ -123,7 +124,8 @@ class Running:
             stdout, stderr = self.process.communicate(stdin, timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired as error:
             self.kill()
-            raise AssertionError(f"goes on and on: {self._stderr!r} {error.stderr!r}") from None
+            message = f"goes on and on: {self._stderr!r} {error.stderr!r}"
+            raise AssertionError(message) from None
         status = self.process.returncode
         return Ended(status if status >= 0 else 128 - status, stdout, self._stderr + stderr)
 

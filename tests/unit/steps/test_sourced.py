@@ -29,7 +29,7 @@ SHELLS_OWN = {b"PWD", b"OLDPWD", b"SHLVL", b"_", b"A__z", b"_AST_FEATURES"}
 
 TELLING = st.sampled_from(list(b"\n\n''\"\"$$\\\\`!#~*?[]{}()<>|&; =\taA01x\x01\x1b\x7f\r"))
 ANY_BYTE = st.integers(1, 255)
-LETTERS = st.sampled_from(["é", "日", "\U0001f600", "\u0085", "\u2028", "\x01"]).map(str.encode)
+LETTERS = st.sampled_from(list("é日\U0001f600\u0085\u2028\U000e0001\U0010ffff\x01")).map(str.encode)
 VALUES = st.one_of(
     st.lists(TELLING, max_size=8).map(bytes),
     st.lists(ANY_BYTE, max_size=8).map(bytes),
@@ -96,7 +96,7 @@ def test_random_values_arrive_as_the_shell_exports_them(
         'export A="$A_" B="$B_" C="$C_"; D=$D_; export D; unset A_ B_ C_ D_ E' + ASK_THE_KERNEL
     )
 
-    @settings(max_examples=1500)
+    @settings(max_examples=40)
     @given(a=VALUES, b=VALUES, c=VALUES, d=VALUES, e=VALUES)
     def arrives(a: bytes, b: bytes, c: bytes, d: bytes, e: bytes) -> None:
         given = {b"A_": a, b"B_": b, b"C_": c, b"D_": d, b"E": e, b"A": e}
