@@ -66,7 +66,8 @@ def _run(hook: "Hook", start: "Start", began: float) -> str:
 
         asked, said, error = python_hook.read_report(raw)
     if ending.status or ending.timed_out:
-        raise _failure(hook, ending, error, time.monotonic() - began)
+        failure = _failure(hook, ending, error, time.monotonic() - began)
+        raise failure if start.directories.are_there() else _without_directories(failure)
     try:
         _read_changes(hook, start, asked, raw, child)
         start.apply(asked, hook)
@@ -115,6 +116,15 @@ def _read_changes(hook: "Hook", start: "Start", asked: Changes, report: bytes, c
     if any_written or left_behind:
         # What a process that the hook left behind writes from now on must not be the next one's.
         start.directories.discard()
+
+
+def _without_directories(failure: StartError) -> StartError:
+    """Add to a hook's failure what may be its cause."""
+    hint = "no runtime directory could be had to ask for changes in: mount a tmpfs at /run"
+    failure.problems = [
+        (where, message, given or hint) for where, message, given in failure.problems
+    ]
+    return failure
 
 
 def _failure(

@@ -74,7 +74,8 @@ class Environment:
         # where they are, in the C library's own environment, which is then brought in line.
         wanted = self.plain()
         held = Environment(_entries_from_kernel() or [])
-        for name in {*held.names(), *_names_held_by_python()} - wanted.keys():
+        # An entry that begins with `=` has an empty name there, which unsetenv(3) refuses.
+        for name in {*held.names(), *_names_held_by_python()} - {*wanted, b""}:
             posix.unsetenv(name)
         for name, value in wanted.items():
             if held.get(name) != value:

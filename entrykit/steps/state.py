@@ -56,7 +56,8 @@ class Start:
         environment = self.environment.plain(self.secrets - hook.secrets)
         environment[b"ENTRYKIT_HOOK"] = hook.name
         environment[b"ENTRYKIT_PROGRAM"] = self.command.words()[0]
-        environment.update(self.directories.variables())
+        self.directories.make()
+        environment.update(self.directories.variables)
         return environment
 
     def apply(self, changes: "Changes", hook: "Hook") -> None:

@@ -76,9 +76,9 @@ def make_directory(path: bytes, mode: int) -> None:
         posix.chmod(path, mode)
 
 
-def open_directory(path: bytes, *, within: int | None = None) -> int:
+def open_directory(path: bytes) -> int:
     """Return a descriptor of a directory that is no link. Raises OSError."""
-    return posix.open(path, _OWN_DIRECTORY, dir_fd=within)
+    return posix.open(path, _OWN_DIRECTORY)
 
 
 def names_in(directory: int) -> list[bytes]:
@@ -118,8 +118,8 @@ def _empty(directory: int, but_for: str = "") -> None:
         posix.rmdir(name, dir_fd=directory)
 
 
-def is_full(directory: int) -> bool:
-    """Tell whether the file system of an open directory has no room for one more block."""
-    status = posix.fstatvfs(directory)
+def is_full(path: bytes) -> bool:
+    """Tell whether the file system of a path has no room for one more block. Raises OSError."""
+    status = posix.statvfs(path)
     free = status.f_bfree if posix.geteuid() == 0 else status.f_bavail
     return status.f_blocks > 0 and free == 0

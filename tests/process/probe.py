@@ -16,7 +16,7 @@ STATUS_KEYS = (
     "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
     "Cpus_allowed",
 )  # fmt: skip
-PLAIN_FILES = ("environ", "cmdline", "comm", "limits", "oom_score_adj", "personality", "autogroup")
+PLAIN_FILES = ("environ", "cmdline", "comm", "limits", "oom_score_adj", "personality")
 LINKS = ("cwd", "root", "exe")
 # proc(5), stat: numbers of the fields after the name in parentheses.
 GROUP, SESSION, TERMINAL, FOREGROUND, PRIORITY, NICE, POLICY = 2, 3, 4, 5, 15, 16, 38

@@ -1,7 +1,8 @@
 """Becomes a program that is given what Popen cannot give: `python -IS setting.py FILE`.
 
 FILE holds the marshalled dictionary that `starts.Given` makes. All that is not asked for is set as
-a container engine sets it, whatever the tests themselves were given.
+a container engine sets it, whatever the tests themselves were given. As PID 1 of a namespace of
+its own it also gets a /run and a /dev/shm of its own, as a container has.
 """
 
 import ctypes
@@ -24,6 +25,9 @@ def main() -> None:
     """Arrange everything, and become the program."""
     with open(sys.argv[1], "rb") as file:
         given: dict[str, Any] = marshal.load(file)  # noqa: S302 - our own
+    if os.getpid() == 1:
+        mount_own("/run")
+        mount_own("/dev/shm")  # noqa: S108 - where a start puts its runtime directory
     open_descriptors(given["descriptors"])
     if given["terminal"]:
         take_terminal(given["terminal"])
@@ -37,6 +41,12 @@ def main() -> None:
     for descriptor in given["closed"]:
         os.close(descriptor)
     execute(given["words"], given["environment"])
+
+
+def mount_own(place: str) -> None:
+    """Mount an empty file system; nobody outside the namespace sees it."""
+    if ctypes.CDLL(None, use_errno=True).mount(b"tmpfs", place.encode(), b"tmpfs", 0, None) != 0:
+        sys.exit(f"cannot mount {place}: {os.strerror(ctypes.get_errno())}")
 
 
 def open_descriptors(wanted: dict[int, bytes]) -> None:

@@ -197,19 +197,19 @@ class Entrypoint:
         entries = list(given.environment or ())
         if given.environment is None:
             entries = [os.fsencode(f"{name}={value}") for name, value in self.environment.items()]
-        words = [*(NEW_NAMESPACE if self.is_pid1 else ()), *([] if directly else self.words)]
-        raw = [os.fsencode(word) for word in (*words, *command)]
+        raw = [os.fsencode(word) for word in (*([] if directly else self.words), *command)]
         if not raw[0].startswith(b"/"):
             raw[0] = os.fsencode(program(os.fsdecode(raw[0])))
         spec = self.scratch / f"given-{len(self._running)}"
         spec.write_bytes(given.marshalled(raw, entries if directly else entries + self._own()))
+        setting = [sys.executable, "-I", "-S", str(Path(__file__).with_name("setting.py"))]
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("setting.py")), str(spec)],
+            [*(NEW_NAMESPACE if self.is_pid1 else ()), *setting, str(spec)],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
-            env={},
+            env={"PATH": SEARCH_PATH},
         )
         running = Running(process, is_pid1=self.is_pid1)
         self._running.append(running)
