@@ -209,7 +209,7 @@ def hook_names(kind: Kind | None) -> list[str]:
 def write_hook(path: Path, text: str) -> None:
     """Write one hook; only `.sh` is executable, as in the images whose hooks these imitate."""
     path.write_text(text)
-    path.chmod(0o755 if path.suffix == ".sh" else 0o644)
+    path.chmod(0o755)
 
 
 def prove(

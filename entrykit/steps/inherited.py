@@ -71,25 +71,32 @@ class Environment:
         if self._is_plain:
             posix.execve(path, argv, self.plain())
         # Python cannot hand over an entry without `=` or a name that is there twice, so they stay
-        # where they are, in the C library's own environment, which is then brought in line.
-        wanted = self.plain()
-        held = Environment(_entries_from_kernel() or [])
+        # where they are, in the C library's own environment, which is then brought in line. What
+        # stands there now, Python knows: its locale and Python hooks have changed it since.
+        wanted, held = self.plain(), posix.environ
+        given = Environment(_entries_from_kernel() or [])
         # An entry that begins with `=` has an empty name there, which unsetenv(3) refuses.
-        for name in {*held.names(), *_names_held_by_python()} - {*wanted, b""}:
+        for name in held.keys() - {*wanted, b""}:
             posix.unsetenv(name)
         for name, value in wanted.items():
             if held.get(name) != value:
-                posix.unsetenv(name)
-                posix.putenv(name, value)
-            elif name == b"LC_CTYPE":
+                if given._is_doubled(name) and not self._is_doubled(name):
+                    posix.unsetenv(name)
                 posix.putenv(name, value)
         posix.execv(path, argv)
 
     def _forget_doubles(self, name: bytes) -> None:
-        if not self._is_plain:
-            for key in [key for key in self.values if isinstance(key, tuple)]:
-                if key[1].partition(b"=")[0] == name:
-                    del self.values[key]
+        for key in self._doubles(name):
+            del self.values[key]
+
+    def _is_doubled(self, name: bytes) -> bool:
+        return bool(self._doubles(name))
+
+    def _doubles(self, name: bytes) -> "list[tuple[int, bytes]]":
+        if self._is_plain:
+            return []
+        keys = [key for key in self.values if isinstance(key, tuple)]
+        return [key for key in keys if key[1].partition(b"=")[0] == name]
 
 
 class Inherited:
@@ -182,10 +189,6 @@ def _entries_from_python() -> list[bytes]:
         for name, value in held.items()
         if name != b"LC_CTYPE" or value not in _COERCED_LOCALES
     ]
-
-
-def _names_held_by_python() -> list[bytes]:
-    return list(posix.environ)
 
 
 def _open_missing_streams() -> list[int]:
