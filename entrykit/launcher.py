@@ -65,6 +65,7 @@ class Group:
             return None
         sys.meta_path.remove(self)
         _put_modules(marshal.loads(self._marshalled))
+        self._marshalled = b""
         return ModuleSpec(name, self)  # type: ignore[arg-type]
 
     def create_module(self, spec: "ModuleSpec") -> object:
