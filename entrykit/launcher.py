@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
     # Name, path, whether it is a package, code; in the order in which they can run.
     Module = tuple[str, str, bool, CodeType]
-    # The files' paths and sizes, the modules of every start, those of some, each group marshalled
-    # with the names in it, and the configuration.
+    # The content of __init__.py, the files' paths and sizes, the modules of every start, those of
+    # some, each group marshalled with the names in it, and the configuration.
     Record = tuple[
-        list[tuple[str, int]], list[Module], list[tuple[list[str], bytes]], BakedConfiguration
+        bytes,
+        list[tuple[str, int]],
+        list[Module],
+        list[tuple[list[str], bytes]],
+        BakedConfiguration,
     ]
 else:
     from _frozen_importlib import ModuleSpec
@@ -35,17 +39,29 @@ else:
 
 def start(record: "Record") -> None:
     """Start from what was baked; never return."""
-    sizes, modules, groups, configuration = record
-    for path, size in sizes:
-        try:
-            is_same = posix.stat(path).st_size == size
-        except OSError:
-            is_same = False
-        if not is_same:
-            start_from_source(configuration, reason="another entrykit than this one was baked")
+    version, sizes, modules, groups, configuration = record
+    if not _is_here(version, sizes):
+        start_from_source(configuration, reason="another entrykit than this one was baked")
     _put_modules(modules)
     sys.meta_path[:0] = [Group(names, marshalled) for names, marshalled in groups]
     _run(configuration)
+
+
+def _is_here(version: bytes, sizes: list[tuple[str, int]]) -> bool:
+    """Tell whether the package is the one that was baked.
+
+    The first of `sizes` is the file that says its version: two versions may well be as long.
+    """
+    try:
+        with open(sizes[0][0], "rb", 0) as file:
+            if file.read() != version:
+                return False
+        for path, size in sizes:
+            if posix.stat(path).st_size != size:
+                return False
+    except OSError:
+        return False
+    return True
 
 
 class Group:

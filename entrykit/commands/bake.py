@@ -40,7 +40,8 @@ _GROUPS = (
 # The kernel reads this much of a `#!` line (execve(2), since Linux 5.1; 127 before).
 _HASHBANG_LIMIT_BYTES = 127
 
-# Each line of it is compiled at each start: ten lines more cost 0.1 ms.
+# Each line of it is compiled at each start: ten lines more cost 0.1 ms. What the executed code
+# leaves are `start` and `record`.
 _RECORD_OFFSET = 1 << 14
 _LAUNCHER = """\
 #!{python} -IS
@@ -48,14 +49,17 @@ _LAUNCHER = """\
 import gc, marshal, sys
 gc.disable()
 sys.path += {search_path!r}
+start = c = None
 try:
     c = open({baked!r}, "rb", 0).read()
-except OSError:
-    c = b""
-if c.startswith(sys.version.encode() + b"\\0"):
-    exec(marshal.loads(memoryview(c)[{head_length}:]))
+    if c.startswith(sys.version.encode() + b"\\0"):
+        exec(marshal.loads(memoryview(c)[{head_length}:]))
+except Exception:
+    start = c = None
+if start:
+    start(record)
 from entrykit.launcher import start_from_source
-start_from_source({configuration!r}, bool(c))
+start_from_source({configuration!r}, c is not None)
 """
 
 
@@ -89,7 +93,8 @@ def execute(arguments: argparse.Namespace) -> int:
     sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
     groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
     head = sys.version.encode() + b"\0"
-    record = marshal.dumps(cast("Any", (sizes, always, groups, configuration)))
+    version = (PACKAGE / "__init__.py").read_bytes()
+    record = marshal.dumps(cast("Any", (version, sizes, always, groups, configuration)))
     baked = (head + marshal.dumps(_loader())).ljust(_RECORD_OFFSET, b"\0") + record
     text = _LAUNCHER.format(
         python=_interpreter(),
@@ -164,9 +169,8 @@ def _loader() -> "CodeType":
     """
     path = PACKAGE / "launcher.py"
     last_lines = f"""
-_record = marshal.loads(memoryview(c)[{_RECORD_OFFSET}:])
-del c
-start(_record)
+record = marshal.loads(memoryview(c)[{_RECORD_OFFSET}:])
+c = b""
 """
     return _compile(path.read_text() + last_lines, path)
 

@@ -141,7 +141,7 @@ def _read_section(
             read[key] = reader.value((section, key), keys[key][0], value)
         else:
             reader.unknown((section, key), tuple(keys))
-    for key in keys.keys() - read.keys():
+    for key in (key for key in keys if key not in read):
         reader.problem((section,), f"{section}.{key} is missing", "the section must have it")
     configuration["sections"][section] = read
 

@@ -26,7 +26,7 @@ LABEL = "entrykit.tests"
 READY = "youp0m: listening on"
 DONE = re.compile(r"^entrykit: (.+?): .* \([0-9.]+ m?s\)$", re.MULTILINE)
 # No test waits longer for anything; what takes that long has hung.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 30
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Promise: each file in a hook directory is run, in order and once, or said to be skipped."""
 
+import socket
 from contextlib import closing
 from typing import Any
 
@@ -138,10 +139,12 @@ def test_hooks_that_read_stdin_take_nothing_from_the_command(engine: Engine, ima
     with engine.container(
         image, files=hooks, environment=environment, stdin_open=True
     ) as container:
-        with closing(container.attach_socket(params={"stdin": 1, "stream": 1})) as stdin:
+        stdin = container.attach_socket(params={"stdin": 1, "stream": 1})
+        with closing(stdin), closing(stdin._sock) as connection:  # noqa: SLF001 - no other way
             container.start()
-            stdin._sock.sendall(b"one\ntwo\n")  # noqa: SLF001 - the only way to write
-        outcome = engine.outcome(container)
+            connection.sendall(b"one\ntwo\n")
+            connection.shutdown(socket.SHUT_WR)
+            outcome = engine.outcome(container)
     assert outcome.status == 0
     assert outcome.stdout == "one\ntwo\n"
     names = ["10-images.sh", "20-read.sh", "21-read.envsh", "22-read.py", "30-htpasswd.py"]

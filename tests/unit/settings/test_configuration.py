@@ -1,0 +1,304 @@
+"""The configuration file: what each key may hold, and how mistakes are told."""
+
+import re
+import signal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entrykit.settings import configuration, record
+from entrykit.system.errors import StartError
+
+
+def parse(toml: str) -> "record.Configuration":
+    return configuration.parse(toml.encode(), "/etc/entrykit.toml")
+
+
+def problems(toml: str | bytes) -> list[tuple[str, str, str]]:
+    content = toml.encode() if isinstance(toml, str) else toml
+    with pytest.raises(StartError) as refusal:
+        configuration.parse(content, "e.toml")
+    assert refusal.value.status == 78
+    return list(refusal.value.problems)
+
+
+def problem(toml: str) -> str:
+    (one,) = problems(toml)
+    return ": ".join(part for part in one if part)
+
+
+def test_an_empty_file_says_what_no_file_says() -> None:
+    assert parse("# nothing\n") == record.empty()
+
+
+@pytest.mark.parametrize(
+    ("toml", "key", "value"),
+    [
+        ("program = '/srv/x'", "program", ["/srv/x"]),
+        ("program = ['java', '-jar', '']", "program", ["java", "-jar", ""]),
+        ("commands = []", "commands", []),
+        ("commands = ['celery', '*']", "commands", ["celery", "*"]),
+        ("umask = '027'", "umask", 0o27),
+        ("umask = '0'", "umask", 0),
+        ("no-new-privileges = true", "no_new_privileges", True),
+        ("timeout = 30", "timeout", 30.0),
+        ("timeout = 0.5", "timeout", 0.5),
+        ("timeout = '500ms'", "timeout", 0.5),
+        ("timeout = '5m'", "timeout", 300.0),
+        ("grace = '10s'", "grace", 10.0),
+        ("stop-signals = ['WINCH', 'SIGUSR1', 'hup']", "stop_signals",
+         [signal.SIGWINCH, signal.SIGUSR1, signal.SIGHUP]),
+    ],
+)  # fmt: skip
+def test_a_key_holds_its_value(toml: str, key: str, value: object) -> None:
+    assert {**parse(toml)} == {**record.empty(), key: value}
+
+
+DURATION = 'a duration ("30s", "500ms", "5m", or a number of seconds)'
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        ("program = ''", "a word or a list of words"),
+        ("program = []", "a word or a list of words"),
+        ("program = ['']", "a word or a list of words"),
+        ("program = 1", "a word or a list of words"),
+        ("program = ['a', 1]", "a word or a list of words"),
+        ('program = "a\\u0000"', "a word or a list of words"),
+        ("commands = 'celery'", "a list of words"),
+        ("commands = [1]", "a list of words"),
+        ('commands = ["\\u0000"]', "a list of words"),
+        ("umask = 22", 'an octal string ("022")'),
+        ("umask = '8'", 'an octal string ("022")'),
+        ("umask = ''", 'an octal string ("022")'),
+        ("no-new-privileges = 'true'", "true or false"),
+        ("no-new-privileges = 1", "true or false"),
+        ("timeout = true", DURATION),
+        ("timeout = '5 minutes'", DURATION),
+        ("timeout = 0", DURATION),
+        ("timeout = -1", DURATION),
+        ("timeout = nan", DURATION),
+        ("timeout = inf", DURATION),
+        ("grace = []", DURATION),
+        ("grace = 2026-11-24", DURATION),
+        ("stop-signals = 'TERM'", "a list of words"),
+        ("stop-signals = ['KILL']", "a list of signal names, which 'KILL' is not"),
+        ("stop-signals = ['NONE']", "a list of signal names, which 'NONE' is not"),
+        ("stop-signals = ['_DFL']", "a list of signal names, which '_DFL' is not"),
+        ("stop-signals = ['SEGV']", "a list of signal names, which 'SEGV' is not"),
+        ("trust = 'none'", '"any"'),
+        ("trust = true", '"any"'),
+        ("env = 1", "a table"),
+        ("env.A = 'x'", "a table"),
+        ("hooks = []", "a table"),
+        ("hooks.'10.sh' = 1", "a table"),
+        ("runners = ''", "a table"),
+        ("htpasswd = true", "a table"),
+        ("env.A.default = 1", "a string"),
+        ("env.A.help = ['x']", "a string"),
+        ('env.A.default = "a\\u0000b"', "a string"),
+        ("env.A.required = 'yes'", "true or false"),
+        ("env.A.secret = 1", "true or false"),
+        ("env.A.file = 0", "true or false"),
+        ("env.A.expose = []", "true or false"),
+        ("runners.'.sql' = 'psql'", "a list of words"),
+        ("runners.'.sql' = []", "a list of words, the first a program"),
+        ("runners.'.sql' = ['', 'x']", "a list of words, the first a program"),
+        ("htpasswd = {username = 'A B', password = 'P'}", "the name of a variable"),
+        ("htpasswd = {username = 'A', password = 1}", "the name of a variable"),
+        ("htpasswd = {username = 'A', password = 'P', file = ''}", "a word"),
+        ("htpasswd = {username = 'A', password = 'P', option = 1}", "a word"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_key_its_line_and_what_was_expected(
+    toml: str, expected: str
+) -> None:
+    told = problem(f"\n{toml}\n")
+    assert f": expected {expected}, found " in told
+    assert told.startswith("e.toml:2: ")
+    assert toml.partition(" ")[0].split(".")[0] in told
+
+
+@pytest.mark.parametrize(
+    ("toml", "found"),
+    [
+        ("true", "a truth value"), ("1", "an integer"), ("1.5", "a number"), ("{}", "a table"),
+        ("[]", "an empty list"), ("['hush']", "another list"), ("''", "an empty string"),
+        ("'hush'", "another string"), ("12:00:00", "a date or time"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_not_shown(toml: str, found: str) -> None:
+    told = problem(f"stop-signals = {toml}" if toml not in ("[]", "['hush']") else f"grace = {toml}")
+    assert f", found {found}" in told
+    assert "hush" not in told.replace("which 'hush' is not", "")
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("progam = 'x'", "e.toml:1: unknown key progam: did you mean program?"),
+        ("[htpaswd]\nusername = 'A'", "e.toml:1: unknown key htpaswd: did you mean htpasswd?"),
+        ("[env.A]\ndefualt = 'x'", "e.toml:2: unknown key env.A.defualt: did you mean default?"),
+        (
+            "[env.A]\nxyzzy = 'x'",
+            "e.toml:2: unknown key env.A.xyzzy:"
+            " known are default, required, secret, file, expose, help",
+        ),
+        ("[hooks.'10.sh']\ntime-out = 1", 'e.toml:2: hooks."10.sh": unknown setting time-out:'
+            " did you mean timeout?"),
+        ("no_new_privileges = true",
+         "e.toml:1: unknown key no_new_privileges: did you mean no-new-privileges?"),
+    ],
+)  # fmt: skip
+def test_an_unknown_key_is_told_with_the_nearest_known_one(toml: str, told: str) -> None:
+    assert problem(toml) == told
+
+
+def test_all_problems_are_told_together_each_with_its_line() -> None:
+    told = problems(
+        """\
+progam = "x"
+umask = 22
+
+[env.A]
+default = '''
+[runners]
+umask = 1
+'''
+required = "yes"
+
+[env."B-C"]
+[env.ENTRYKIT_X]
+
+[runners]
+sql = ["psql"]
+
+[hooks."10-é.sh"]
+timeout = "soon"
+
+[htpasswd]
+username = "A"
+optoin = "-x"
+"""
+    )
+    lines = [int(re.sub(r"e\.toml:", "", where)) for where, _, _ in told]
+    assert sorted(lines) == [1, 2, 9, 11, 12, 15, 18, 20, 22]
+    assert [message for where, message, _ in told if where == "e.toml:20"] == [
+        "htpasswd.password is missing"
+    ]
+
+
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "user = 'www'", "user = ''", "init = true", "init = 0.5", "env-dirs = ['/x']",
+        "env-files = 'x'", "env.A.type = 'int'", "env.A.choices = []", "hooks.'10.sh'.user = 'x'",
+        "hooks.'10.sh'.once = 'x'",
+    ],
+)  # fmt: skip
+def test_what_is_to_come_is_refused(toml: str) -> None:
+    told = problem(toml)
+    assert "not available in this version: leave it out" in told
+    assert told.startswith("e.toml:1: ")
+
+
+@pytest.mark.parametrize("toml", ["init = false", "env-dirs = []", "env-files = []", "trust = 'any'"])
+def test_what_holds_anyway_may_be_said(toml: str) -> None:
+    assert parse(toml) == record.empty()
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "told"),
+    [
+        ("a = \n", "e.toml", "not valid TOML.*line 1"),
+        ("a = 1\na = 2\n", "e.toml", "not valid TOML.*line 2"),
+        (b"\xef\xbb\xbfa = 1\n", "e.toml", "not valid TOML"),
+        (b"a = 'x'\n\nb = '\xff'\n", "e.toml:3", "not UTF-8"),
+        ("a = " + "[" * 5000, "e.toml", "not valid TOML"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_told_with_the_line(
+    content: str | bytes, where: str, told: str
+) -> None:
+    ((place, message, _),) = problems(content)
+    assert place == where
+    assert re.search(told, message)
+
+
+def test_a_variable_holds_all_its_keys() -> None:
+    toml = """
+        [env.A]
+        default = "x"
+        required = true
+        secret = true
+        file = false
+        expose = true
+        help = "what it is"
+    """
+    assert parse(toml)["env"] == {
+        "A": {
+            "default": "x", "required": True, "secret": True, "file": False, "expose": True,
+            "help": "what it is",
+        }
+    }  # fmt: skip
+
+
+def test_a_hook_has_its_settings() -> None:
+    toml = """
+        [hooks."20-migrate.sh"]
+        timeout = "5m"
+        secrets = ["DB_PASSWORD"]
+        on-error = "continue"
+    """
+    expected = {"timeout": 300.0, "secrets": ["DB_PASSWORD"], "on_error": "continue"}
+    assert parse(toml)["hooks"] == {"20-migrate.sh": expected}
+
+
+def test_a_section_declares_the_variables_that_it_names() -> None:
+    toml = """
+        [env.LOGIN]
+        default = "admin"
+        [htpasswd]
+        username = "LOGIN"
+        password = "PASSWORD"
+    """
+    parsed = parse(toml)
+    assert parsed["env"] == {
+        "LOGIN": {"default": "admin", "file": True},
+        "PASSWORD": {"secret": True},
+    }
+    assert parsed["sections"]["htpasswd"] == {
+        "username": "LOGIN", "password": "PASSWORD", "file": "htpasswd", "option": "",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", ["sql", ".", "", ".a/b", "a.b"])
+def test_a_runner_needs_a_suffix(suffix: str) -> None:
+    assert "is no suffix of a file name" in problem(f"runners.'{suffix}' = ['x']")
+
+
+@pytest.mark.parametrize("name", ["1A", "A-B", "A B", "", "É"])
+def test_a_declared_variable_needs_the_name_of_one(name: str) -> None:
+    assert "is not the name of a variable" in problem(f"[env.'{name}']")
+
+
+KEYS = st.sampled_from(["program", "env", "a", "a b", 'a"b', "a'b", "ä", "", "a.b", "a\nb", "[x]"])
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
+
+
+def _toml_key(key: str) -> str:
+    return '"' + "".join(f"\\u{ord(character):04x}" for character in key) + '"'
+
+
+@given(st.lists(st.tuples(st.lists(KEYS, min_size=1, max_size=3), st.integers(0, 3))))
+def test_any_keys_give_a_configuration_or_problems_and_never_a_defect(
+    entries: list[tuple[list[str], int]],
+) -> None:
+    values = ("1", "'x'", "[]", '"""\n[env]\n"""')
+    lines = [f"{'.'.join(map(_toml_key, path))} = {values[value]}" for path, value in entries]
+    try:
+        parse("\n".join(lines))
+    except StartError as error:
+        assert error.problems

@@ -1,0 +1,113 @@
+"""The options of `run` and the ENTRYKIT_* variables."""
+
+import pytest
+
+from entrykit.settings import options
+from entrykit.system import log
+from entrykit.system.errors import StartError
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "command"),
+    [
+        ([], {}, []),
+        ([b"sh", b"--skip", b"x"], {}, [b"sh", b"--skip", b"x"]),
+        ([b"--skip", b"x", b"sh"], {"skip": b"x"}, [b"sh"]),
+        ([b"--skip=x=y", b"sh"], {"skip": b"x=y"}, [b"sh"]),
+        ([b"--skip=", b"sh"], {"skip": b""}, [b"sh"]),
+        ([b"--skip", b"--", b"sh"], {"skip": b"--"}, [b"sh"]),
+        ([b"--plan", b"sh"], {"plan": b"1"}, [b"sh"]),
+        ([b"--plan=0", b"sh"], {"plan": b"0"}, [b"sh"]),
+        ([b"--", b"--skip", b"x"], {}, [b"--skip", b"x"]),
+        ([b"--log", b"debug", b"--", b"--", b"x"], {"log": b"debug"}, [b"--", b"x"]),
+        # What is no option of entrykit's begins the command: the program's own flags.
+        ([b"-v", b"--skip", b"x"], {}, [b"-v", b"--skip", b"x"]),
+        ([b"--skipped", b"x"], {}, [b"--skipped", b"x"]),
+        ([b"--ski", b"x"], {}, [b"--ski", b"x"]),
+        ([b"--timeout=1", b"--timeout", b"2", b"\xff"], {"timeout": b"2"}, [b"\xff"]),
+    ],
+)
+def test_options_end_at_two_dashes_or_at_the_first_word_that_is_none(
+    words: list[bytes], given: dict[str, bytes], command: list[bytes]
+) -> None:
+    assert options.read_options(words) == (given, command)
+
+
+def test_an_option_without_its_value_is_a_usage_error() -> None:
+    with pytest.raises(StartError, match="--skip needs a value") as refusal:
+        options.read_options([b"--skip"])
+    assert refusal.value.status == 2
+
+
+def test_variables_give_settings_and_empty_ones_none() -> None:
+    given = [(b"ENTRYKIT_SKIP", b"a"), (b"ENTRYKIT_LOG", b""), (b"ENTRYKIT_CONFIG", b"\xff")]
+    assert options.read_variables(given) == {"skip": b"a", "config": b"\xff"}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (b"ENTRYKIT_SKIPS", "did you mean ENTRYKIT_SKIP?"),
+        (b"ENTRYKIT_\n\xff", "ENTRYKIT_\\n\\xff is not a variable of entrykit"),
+        (b"ENTRYKIT_TIMEOUT", "ENTRYKIT_TIMEOUT is not a variable of entrykit"),
+        (b"ENTRYKIT_USER", "ENTRYKIT_USER is not a variable of entrykit"),
+    ],
+)
+def test_an_unknown_variable_is_warned_of_without_its_value(
+    capfd: pytest.CaptureFixture[str], name: bytes, told: str
+) -> None:
+    assert options.read_variables([(name, b"hush")]) == {}
+    said = capfd.readouterr().err
+    assert told in said
+    assert "hush" not in said
+
+
+def test_what_a_start_around_this_one_gave_its_hooks_is_no_mistake(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    names = [b"HOOK", b"ENV", b"UNSET", b"OPTIONS", b"ARGS", b"COMMAND"]
+    assert options.read_variables([(b"ENTRYKIT_" + name, b"x") for name in names]) == {}
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "level"),
+    [
+        (b"", log.INFO),
+        (b"text", log.INFO),
+        (b"debug", log.DEBUG),
+        (b"text,quiet", log.QUIET),
+        (b"quiet, text", log.QUIET),
+        (b"info", log.INFO),
+    ],
+)
+def test_the_log_has_a_level(written: bytes, level: int) -> None:
+    assert options.log_level({"log": written}) == level
+
+
+@pytest.mark.parametrize("written", [b"verbose", b"json", b"debug,\xff", b"DEBUG"])
+def test_an_unknown_form_or_level_of_the_log_is_refused(written: bytes) -> None:
+    with pytest.raises(StartError) as refusal:
+        options.log_level({"log": written})
+    assert refusal.value.status == 78
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"user": b"www"}, 78),
+        ({"plan": b"1"}, 78),
+        ({"init": b"yes"}, 78),
+        ({"init": b"maybe"}, 78),
+        ({"timeout": b"soon"}, 2),
+    ],
+)
+def test_what_cannot_be_had_is_refused(given: dict[str, bytes], status: int) -> None:
+    with pytest.raises(StartError) as refusal:
+        options.check(given)
+    assert refusal.value.status == status
+
+
+@pytest.mark.parametrize("given", [{}, {"plan": b"0", "init": b"off"}, {"timeout": b"30s"}])
+def test_what_holds_anyway_is_no_mistake(given: dict[str, bytes]) -> None:
+    options.check(given)
