@@ -169,22 +169,25 @@ def run_as_processes() -> tuple[str, bool]:
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}"
     environment = os.environ | {"PATH": path, "YOUP0M_PASSWORD": PASSWORD}
     with subprocess.Popen(words, cwd=EXAMPLE, env=environment, stderr=subprocess.PIPE) as process:
-        made: Path | None = None
         try:
             assert process.stderr  # noqa: S101 - for the type checker
             ready = show_log(process.stderr)
-            command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
-            words = command.decode().split("\0")
-            made = Path(words[words.index("-htpasswd") + 1]).parent
             right = ask(int(ready.rpartition(":")[2]))
             how = f"`entrykit run` without a container, process {process.pid}"
-            return f"{how} {show_words(command)}", right
+            return f"{how} {show_words(command_of(process))}", right
         finally:
+            _, _, htpasswd = command_of(process).partition(b"\0-htpasswd\0")
             process.terminate()
             process.wait()
             # The runtime directory, which in a container goes with it.
-            if made is not None and made.name.startswith("entrykit"):
+            made = Path(os.fsdecode(htpasswd.partition(b"\0")[0])).parent
+            if made.name.startswith("entrykit"):
                 shutil.rmtree(made, ignore_errors=True)
+
+
+def command_of(process: subprocess.Popen[bytes]) -> bytes:
+    """Return the argument vector of a process: that of `entrykit run`, then of its command."""
+    return Path(f"/proc/{process.pid}/cmdline").read_bytes()
 
 
 def show_log(lines: Iterable[bytes]) -> str:

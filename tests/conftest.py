@@ -29,8 +29,8 @@ def _can_make_namespaces() -> bool:
 
 def _has_engine() -> bool:
     try:
-        import docker  # noqa: PLC0415 - costs 0.2 s, and only these tests need it
-        from docker.errors import DockerException  # noqa: PLC0415
+        import docker
+        from docker.errors import DockerException
     except ImportError:
         return False
     try:

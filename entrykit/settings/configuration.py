@@ -85,7 +85,9 @@ def _read_key(reader: _Reader, configuration: "Configuration", key: str, given: 
     elif key in tables:
         tables[key](reader, configuration, reader.table((key,), given))
     elif key in schema.STOCK:
-        _read_section(reader, configuration, key, reader.table((key,), given))
+        table = reader.table((key,), given)
+        if table is given:  # else all of its keys would be missing as well
+            _read_section(reader, configuration, key, table)
     else:
         reader.unknown((key,), (*schema.TOP, *schema.TOP_TO_COME, *tables, *schema.STOCK))
 

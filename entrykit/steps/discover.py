@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from entrykit.steps.configure import Settings
     from entrykit.steps.search import Listing
 
+    # A file's directory, its status or why that cannot be had, and whether its mode says nothing.
+    Place = tuple[bytes, posix.stat_result | OSError, bool]
 
 _BACKUPS = (b"~", b".bak", b".orig", b".rej", b".swp", b".md", b".txt", b".disabled")
 _PACKAGE_LEFTOVERS = (b"dpkg-", b"rpm")
@@ -48,13 +50,17 @@ class Hook:
 
 
 class Discovery:
-    """What was found: hooks in order, files that are skipped, and what is wrong."""
+    """What was found: hooks in order, files that are skipped, and what is wrong.
 
-    __slots__ = ("hooks", "known_names", "problems", "skipped")
+    `stock_names` are those of the stock hooks that are switched on.
+    """
+
+    __slots__ = ("hooks", "known_names", "problems", "skipped", "stock_names")
 
     def __init__(self) -> None:
         self.hooks: list[Hook] = []
         self.known_names: set[bytes] = set()
+        self.stock_names: set[bytes] = set()
         self.problems: list[errors.Problem] = []
         # Name, reason, mend, and whether that is worth a warning.
         self.skipped: list[tuple[bytes, str, str, bool]] = []
@@ -66,15 +72,19 @@ def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes
     `search_path` is the PATH that the hooks begin with.
     """
     found = Discovery()
-    places: dict[bytes, tuple[bytes, posix.stat_result, bool]] = {}
+    places: dict[bytes, Place] = {}
     for listing in listings:
         _look_into(found, places, settings, listing)
     for name in sorted(places, key=order.key):
         directory, status, modes_say_nothing = places[name]
-        if files.is_null_device(status):
-            _skip(found, name, f"masked by {log.text(directory)}/{log.text(name)}")
-        elif name in settings.skip:
+        if name in settings.skip:
             _skip(found, name, "named in ENTRYKIT_SKIP or --skip")
+        elif isinstance(status, OSError):
+            what = "follow the link" if isinstance(status, FileNotFoundError) else "read"
+            _, message, hint = files.cannot(what, directory + b"/" + name, status).problems[0]
+            found.problems.append((log.text(name), message, hint))
+        elif files.is_null_device(status):
+            _skip(found, name, f"masked by {log.text(directory)}/{log.text(name)}")
         else:
             _add(found, settings, name, directory, status, search_path, modes_say_nothing)
     return found
@@ -97,7 +107,7 @@ def report(found: Discovery, settings: "Settings") -> None:
 
 def _look_into(
     found: Discovery,
-    places: dict[bytes, tuple[bytes, posix.stat_result, bool]],
+    places: "dict[bytes, Place]",
     settings: "Settings",
     listing: "Listing",
 ) -> None:
@@ -109,21 +119,19 @@ def _look_into(
             hint = "make it, or change --hooks (ENTRYKIT_HOOKS)"
         found.problems.append(("", message, hint))
         return
-    is_stock = directory == search.STOCK_DIRECTORY
     modes_say_nothing = b"..data" in names
+    names = [name for name in names if not _is_passed_over(name)]
+    found.known_names.update(names)
+    if directory == search.STOCK_DIRECTORY:
+        names = [name for name in names if section_of(name, settings.configuration)]
+        found.stock_names.update(names)
     for name in names:
-        if _is_passed_over(name):
-            continue
-        found.known_names.add(name)
-        if is_stock and section_of(name, settings.configuration) == "":
-            continue
         path = directory + b"/" + name
         try:
             status = posix.stat(path)
         except OSError as fault:
-            what = "follow the link" if isinstance(fault, FileNotFoundError) else "read"
-            _, message, hint = files.cannot(what, path, fault).problems[0]
-            found.problems.append((log.text(name), message, hint))
+            # No fault yet: a later directory may replace it, and a skip leave it out.
+            places[name] = directory, fault, modes_say_nothing
             continue
         if files.is_directory(status.st_mode):
             continue
@@ -192,7 +200,9 @@ def _add(
         found.problems.append((where, f"{reason}, in {log.text(directory)}", hint))
     else:
         hook = Hook(name, directory, kind, words)
-        hook.section = section_of(name, settings.configuration)
+        if name in found.stock_names:
+            # Its own or the one in its place: no other hook is given a section, and its secrets.
+            hook.section = section_of(name, settings.configuration)
         _apply_settings(found, settings, hook, head)
         found.hooks.append(hook)
 

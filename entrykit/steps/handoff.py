@@ -41,6 +41,9 @@ def become(start: "Start", execute: "Execute") -> None:
         from entrykit.system import kernel  # ctypes costs 8 ms
 
         kernel.forbid_new_privileges()
+    if not words[0]:
+        # Python refuses it with another error than the kernel's.
+        raise _cannot_run(words[0], words[0], OSError())
     candidates = _candidates(words[0], start.search_path())
     start.inherited.signals.check()
     start.inherited.restore()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.engine import ROOT, Engine, File, pack
+from .engine import ROOT, Engine, File, pack
 
 # Workers of pytest-xdist (https://pytest-xdist.readthedocs.io, "how-to") share one run.
 RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)[:12]
@@ -22,7 +22,7 @@ SHARED = Path(tempfile.gettempdir()) / f"entrykit-tests-{RUN}"
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """The Docker engine."""
+    """Connect to the Docker engine."""
     engine = Engine(RUN)
     try:
         yield engine
@@ -32,19 +32,19 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def image(engine: Engine) -> str:
-    """The image of Dockerfile.example."""
+    """Build the image of Dockerfile.example."""
     return build_once("bookworm", lambda: engine.build_example("bookworm"))
 
 
 @pytest.fixture(scope="session")
 def trixie(engine: Engine) -> str:
-    """The same image on Debian 13, whose Python is another one."""
+    """Build the same image on Debian 13, whose Python is another one."""
     return build_once("trixie", lambda: engine.build_example("trixie"))
 
 
 @pytest.fixture(scope="session")
 def derived(engine: Engine, image: str) -> str:
-    """The image of examples/youp0m-derived."""
+    """Build the image of examples/youp0m-derived."""
     folder = ROOT / "examples" / "youp0m-derived"
     files = [
         File(str(path.relative_to(folder)), path.read_bytes(), path.stat().st_mode & 0o777)

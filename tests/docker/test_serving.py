@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.engine import DONE, READY, Engine, File, wait_for_line
+from .engine import DONE, READY, Engine, File, wait_for_line
 
 pytestmark = pytest.mark.docker
 
@@ -103,7 +103,7 @@ def test_pid_1_is_the_server_and_knows_nothing_of_entrykit(engine: Engine, image
         assert server.arguments() == ["/srv/youp0m", "-htpasswd", path]
         seen = server.environment()
         assert seen.pop("PATH").startswith("/usr/local/sbin:")
-        assert server.container.id.startswith(seen.pop("HOSTNAME"))
+        assert str(server.container.id).startswith(seen.pop("HOSTNAME"))
         assert seen == {
             "EMPTY": "",
             "HOME": "/images",

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -40,14 +40,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def bake(python: str, package: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def bake(
+    python: str, package: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     """Run `entrykit bake` as the Dockerfile of an image does."""
     return subprocess.run(
         [python, "-B", "-m", "entrykit", "bake", *arguments],
         check=False,
         capture_output=True,
         text=True,
-        env={"PATH": SEARCH_PATH, "PYTHONPATH": str(package)},
+        env={"PATH": SEARCH_PATH, "PYTHONPATH": str(package), **(environment or {})},
         cwd="/",
     )
 
@@ -69,7 +71,9 @@ def launcher(python: str, package: Path, tmp_path_factory: pytest.TempPathFactor
         pytest.param("baked-pid1", marks=_IN_NAMESPACE),
     ]
 )
-def entrypoint(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
+def entrypoint(
+    request: pytest.FixtureRequest, tmp_path: Path, launcher: Path
+) -> Iterator[Entrypoint]:
     """Start in each way: by `entrykit run` and a launcher, as any process and as PID 1."""
     yield from _entrypoint(request.param, tmp_path, launcher)
 

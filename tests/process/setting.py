@@ -24,7 +24,7 @@ HIGH = 200
 def main() -> None:
     """Arrange everything, and become the program."""
     with open(sys.argv[1], "rb") as file:
-        given: dict[str, Any] = marshal.load(file)  # noqa: S302 - our own
+        given: dict[str, Any] = marshal.load(file)
     if os.getpid() == 1:
         mount_own("/run")
         mount_own("/dev/shm")  # noqa: S108 - where a start puts its runtime directory
@@ -34,6 +34,8 @@ def main() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN if number in given["ignored"] else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, given["blocked"])
+    for number in given["pending"]:
+        os.kill(os.getpid(), number)
     os.umask(given["umask"])
     os.chdir(given["directory"])
     for limit, value in given["limits"].items():

@@ -39,6 +39,7 @@ class Given:
     closed: Collection[int] = ()
     ignored: Collection[int] = ()
     blocked: Collection[int] = ()
+    pending: Collection[int] = ()
     umask: int = 0o022
     directory: Path = Path("/")
     limits: Mapping[int, int] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Given:
                 "closed": list(self.closed),
                 "ignored": [int(number) for number in self.ignored],
                 "blocked": [int(number) for number in self.blocked],
+                "pending": [int(number) for number in self.pending],
                 "umask": self.umask,
                 "directory": os.fsencode(self.directory),
                 "limits": dict(self.limits),

@@ -6,6 +6,7 @@ its standard error are gone: what a hook leaves behind would hold it.
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from .starts import Entrypoint, Given
 
 STOPS = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGQUIT, 131)]
 SLEEPS = ("echo ready", "sleep 300")
+# A shell runs no trap while it waits for a program, but does where it was told to `wait`. The
+# program says itself that it is there: before its exec, a signal finds the shell's trap, and is
+# lost with it.
+PAUSES = 'import signal; print("ready", flush=True); signal.pause()'
+WAITS = (f"{sys.executable} -ISc '{PAUSES}' &", "wait")
 NO_GRACE = 'grace = "300s"'
 
 
@@ -93,7 +99,9 @@ def test_a_stopped_hook_is_ended_though_it_is_suspended(entrypoint: Entrypoint) 
 def test_a_hook_gets_its_time_to_clean_up(entrypoint: Entrypoint, gate: Gate) -> None:
     entrypoint.configure(NO_GRACE)
     entrypoint.hooks.shell(
-        "10-cleans.sh", f"trap 'echo cleaning; {gate.wait}; echo clean; exit 0' TERM", *SLEEPS
+        "10-cleans.sh",
+        f"trap 'echo cleaning; {gate.wait}; echo clean; exit 0' TERM",
+        *WAITS,
     )
     running = entrypoint.start("echo", "command")
     running.wait_for("ready")
@@ -107,9 +115,7 @@ def test_a_hook_gets_its_time_to_clean_up(entrypoint: Entrypoint, gate: Gate) ->
 
 def test_a_second_signal_kills_at_once(entrypoint: Entrypoint) -> None:
     entrypoint.configure(NO_GRACE)
-    entrypoint.hooks.shell(
-        "10-holds-out.sh", "trap 'echo not yet' TERM", "echo ready", "while :; do sleep 300; done"
-    )
+    entrypoint.hooks.shell("10-holds-out.sh", "trap 'echo not yet' TERM", *WAITS, "sleep 300")
     running = entrypoint.start("true")
     running.wait_for("ready")
     running.signal(signal.SIGTERM)
@@ -132,12 +138,14 @@ def test_a_hook_that_ignores_the_signal_is_killed_after_the_grace_time(
 
 
 def test_what_a_hook_has_started_gets_the_grace_time_too(
-    entrypoint: Entrypoint, gate: Gate
+    entrypoint: Entrypoint, gate: Gate, tmp_path: Path
 ) -> None:
     """The hook itself ends at once; its child is still about to clean up."""
     entrypoint.configure(NO_GRACE)
-    child = f"trap 'echo cleaning; {gate.wait}; echo clean; exit' TERM; echo ready; sleep 300"
-    entrypoint.hooks.shell("10-parent.sh", f'sh -c "{child}" &', "wait")
+    child = tmp_path / "child"
+    lines = [f"trap 'echo cleaning; {gate.wait}; echo clean; exit' TERM", *WAITS]
+    child.write_text("\n".join(lines), encoding="utf-8")
+    entrypoint.hooks.shell("10-parent.sh", f"sh '{child}' &", "wait")
     running = entrypoint.start("true")
     running.wait_for("ready")
     running.signal(signal.SIGTERM)
@@ -148,9 +156,7 @@ def test_what_a_hook_has_started_gets_the_grace_time_too(
     assert "clean" in ended.lines
 
 
-def test_other_signals_are_dropped(
-    entrypoint: Entrypoint, gate: Gate, tmp_path: Path
-) -> None:
+def test_other_signals_are_dropped(entrypoint: Entrypoint, gate: Gate, tmp_path: Path) -> None:
     probe = Probe(tmp_path)
     entrypoint.hooks.shell("10-waits.sh", "echo ready", gate.wait, "echo went on")
     running = entrypoint.start(*probe.words)
@@ -200,16 +206,12 @@ def test_a_signal_between_hooks_is_not_lost(entrypoint: Entrypoint) -> None:
     assert "stopped by SIGTERM" in ended.last_line
 
 
-def test_a_signal_from_before_the_start_took_over_is_obeyed(entrypoint: Entrypoint) -> None:
-    """Blocked by whoever started it, it is pending when entrykit begins."""
-    entrypoint.hooks.shell("10-waits.sh", "sleep 300")
-    running = entrypoint.start("true", given=Given(blocked=[signal.SIGTERM]))
-    # The first child of a new namespace is not there from the beginning.
-    entrypoint_pid = running.pid if not entrypoint.is_pid1 else None
-    if entrypoint_pid is None:
-        pytest.skip("when the namespace is there cannot be told")
-    os.kill(entrypoint_pid, signal.SIGTERM)
-    assert running.end().status == 143
+def test_a_signal_from_before_the_start_is_obeyed(entrypoint: Entrypoint) -> None:
+    entrypoint.hooks.shell("10-runs.sh", "echo ran")
+    given = Given(blocked=[signal.SIGTERM], pending=[signal.SIGTERM])
+    ended = entrypoint.run("echo", "command", given=given)
+    assert (ended.status, ended.stdout) == (143, b"")
+    assert "ran" not in ended.lines
 
 
 def test_stop_signals_adds_one(entrypoint: Entrypoint) -> None:
@@ -240,8 +242,9 @@ def test_hooks_get_default_dispositions_and_an_empty_mask(entrypoint: Entrypoint
     ended = entrypoint.run("true", given=given)
     assert ended.status == 0
     for key in ("SigBlk", "SigIgn"):
-        values = [line for line in ended.lines if line.startswith(f"{key}:")]
-        assert values == [f"{key}:\t0000000000000000"] * 2
+        masks = [int(line.split()[1], 16) for line in ended.lines if line.startswith(f"{key}:")]
+        # 32 and 33 are the C library's own, which its posix_spawn sets to be ignored.
+        assert [mask & ~(3 << 31) for mask in masks] == [0, 0]
 
 
 def test_orphans_are_reaped_as_pid_1(pid1: Entrypoint) -> None:

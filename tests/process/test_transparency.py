@@ -154,8 +154,7 @@ def test_closed_streams_stay_closed(start: Entrypoint, probe: Probe, closed: lis
 
 
 IGNORABLE = sorted(
-    set(signal.valid_signals())
-    - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
+    set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGXFSZ}
 )
 
 
@@ -271,7 +270,7 @@ def test_a_change_that_is_undone_is_none(entrypoint: Entrypoint, probe: Probe) -
 
 
 def test_no_variable_of_entrykit_reaches_the_command(entrypoint: Entrypoint, probe: Probe) -> None:
-    entrypoint.configure('[env.PASSWORD]\nsecret = true\n[env.TOKEN]\nsecret = true\nexpose = true')
+    entrypoint.configure("[env.PASSWORD]\nsecret = true\n[env.TOKEN]\nsecret = true\nexpose = true")
     own = [b"ENTRYKIT_LOG=quiet", b"ENTRYKIT_SKIP=x", b"ENTRYKIT_OTHER=1", b"ENTRYKIT_=1"]
     secrets = [b"PASSWORD=geheim", b"PASSWORD_FILE=", b"TOKEN=shown"]
     given = given_environment(b"A=1", *own, *secrets, b"B=2")

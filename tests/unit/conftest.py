@@ -23,7 +23,7 @@ def _log_as_at_first() -> Iterator[None]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> bytes:
-    """An empty directory, as the bytes that the start knows it by."""
+    """Return an empty directory, as the bytes that the start knows it by."""
     directory = tmp_path / "place"
     directory.mkdir()
     return os.fsencode(directory)
@@ -31,7 +31,7 @@ def place(tmp_path: Path) -> bytes:
 
 @pytest.fixture
 def runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """Where a runtime directory will be made, away from the machine's own /run."""
+    """Return where a runtime directory will be made, away from the machine's own /run."""
     path = os.fsencode(tmp_path / "run-entrykit")
     monkeypatch.setattr(runtime, "_FIRST_CHOICE", path)
     monkeypatch.setattr(runtime, "_OTHER_PARENTS", ())

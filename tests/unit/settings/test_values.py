@@ -21,8 +21,8 @@ def test_a_duration_is_a_number_with_a_unit(written: str, seconds: float) -> Non
 @pytest.mark.parametrize(
     "written",
     [
-        "", "s", "ms", "0", "0s", "0.0", "-1", "+1", "1d", "1 s", " 1", "1s ", "1.", ".5", "1e3", "1_0",
-        "inf", "nan", "٣", "1.s", "1,5s", "1.2.3", "10000h", "9" * 400, "1S", "1m30s",
+        "", "s", "ms", "0", "0s", "0.0", "-1", "+1", "1d", "1 s", " 1", "1s ", "1.", ".5", "1e3",
+        "1_0", "inf", "nan", "\u0663", "1.s", "1,5s", "1.2.3", "10000h", "9" * 400, "1S", "1m30s",
     ],
 )  # fmt: skip
 def test_anything_else_is_no_duration(written: str) -> None:
@@ -54,7 +54,9 @@ def test_a_umask_is_octal_digits(written: str, mask: int) -> None:
     assert values.umask(written) == mask
 
 
-@pytest.mark.parametrize("written", ["", "0o", "08", "u=rwx", "1777", "1000", "00022", "-1", "٠"])
+@pytest.mark.parametrize(
+    "written", ["", "0o", "08", "u=rwx", "1777", "1000", "00022", "-1", "\u0660"]
+)
 def test_anything_else_is_no_umask(written: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(written)}$"):
         values.umask(written)

@@ -41,7 +41,7 @@ def _variable(kind: str) -> bytes:
 
 @pytest.fixture
 def asked(runtime_directory: bytes) -> Iterator[Asked]:
-    """The directories of a start whose hook is about to run."""
+    """Yield the directories of a start whose hook is about to run."""
     directories = Directories()
     yield Asked(directories)
     directories.close()
@@ -166,9 +166,7 @@ def test_anything_but_a_regular_file_is_refused(
 @pytest.mark.parametrize(
     ("kind", "longest"), [("env", 131071 - len("NAME=")), ("options", 131071), ("args", 131071)]
 )
-def test_a_value_that_execve_would_refuse_is_refused(
-    asked: Asked, kind: str, longest: int
-) -> None:
+def test_a_value_that_execve_would_refuse_is_refused(asked: Asked, kind: str, longest: int) -> None:
     asked.write(kind, "NAME", b"x" * longest + b"\n")
     asked.read()
     asked.write(kind, "NAME", b"x" * (longest + 1))

@@ -35,7 +35,7 @@ class Given:
         return ": ".join(problem)
 
 
-SECRET = "[env.PASSWORD]\nsecret = true\n"
+DECLARED = "[env.PASSWORD]\nsecret = true\n"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,9 @@ SECRET = "[env.PASSWORD]\nsecret = true\n"
         pytest.param("[env.A]\nhelp = ''", {"A_FILE": "/x"}, {b"A_FILE": b"/x"}, id="no _FILE"),
         pytest.param("", {"A_FILE": "/x"}, {b"A_FILE": b"/x"}, id="undeclared _FILE"),
         pytest.param(
-            SECRET, {"PASSWORD": "x", "PASSWORD_FILE": ""}, {b"PASSWORD": b"x", b"PASSWORD_FILE": b""},
+            DECLARED,
+            {"PASSWORD": "x", "PASSWORD_FILE": ""},
+            {b"PASSWORD": b"x", b"PASSWORD_FILE": b""},
             id="an empty _FILE is unset",
         ),
     ],
@@ -103,7 +105,7 @@ def test_a_file_may_be_a_link(tmp_path: Path) -> None:
     """As Kubernetes mounts secrets."""
     (tmp_path / "data").write_text("hush")
     (tmp_path / "link").symlink_to("data")
-    given = Given(SECRET, {"PASSWORD_FILE": str(tmp_path / "link")})
+    given = Given(DECLARED, {"PASSWORD_FILE": str(tmp_path / "link")})
     assert given.resolved() == {b"PASSWORD": b"hush"}
 
 
@@ -159,7 +161,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(
 ) -> None:
     path = tmp_path / "file"
     make(path)
-    problem = Given(SECRET, {"PASSWORD_FILE": str(path)}).problem()
+    problem = Given(DECLARED, {"PASSWORD_FILE": str(path)}).problem()
     assert problem.startswith("PASSWORD: cannot ")
     assert f"{path}: {reason}" in problem
     assert "hush" not in problem
@@ -168,7 +170,7 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read all")
 def test_an_unreadable_file_is_named_with_the_mend(tmp_path: Path) -> None:
     (tmp_path / "file").touch(0)
-    problem = Given(SECRET, {"PASSWORD_FILE": str(tmp_path / "file")}).problem()
+    problem = Given(DECLARED, {"PASSWORD_FILE": str(tmp_path / "file")}).problem()
     assert "permission denied" in problem
     assert f"make it accessible for uid {os.geteuid()}" in problem
 
@@ -178,7 +180,7 @@ def test_both_a_value_and_a_file_is_an_error(tmp_path: Path) -> None:
     variables: dict[str, str | bytes] = {
         "PASSWORD": "hush", "PASSWORD_FILE": str(tmp_path / "file")
     }  # fmt: skip
-    problem = Given(SECRET, variables).problem()
+    problem = Given(DECLARED, variables).problem()
     assert problem == "PASSWORD: is set, and so is PASSWORD_FILE: set one of the two"
 
 
@@ -225,10 +227,10 @@ def test_the_variables_that_a_section_names_are_declared_by_it(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("toml", "seen"),
     [
-        (SECRET, {b"A": b"1"}),
+        (DECLARED, {b"A": b"1"}),
         (HTPASSWD, {b"A": b"1"}),
-        (SECRET + "expose = true", {b"A": b"1", b"PASSWORD": b"hush"}),
-        (SECRET + "file = true", {b"A": b"1"}),
+        (DECLARED + "expose = true", {b"A": b"1", b"PASSWORD": b"hush"}),
+        (DECLARED + "file = true", {b"A": b"1"}),
         ("", {b"A": b"1", b"PASSWORD": b"hush", b"PASSWORD_FILE": b"/x"}),
     ],
 )

@@ -61,6 +61,7 @@ def test_random_names_have_the_order_that_sort_gives_them(names: list[bytes]) ->
     ],
 )
 def test_names_are_in_version_order(names: list[bytes]) -> None:
-    assert sorted(reversed(names), key=order.key) == names
+    shuffled = [*names[1::2], *names[::2]]
+    assert sorted(shuffled, key=order.key) == names
     if has_judge():
         assert version_sort(names) == names

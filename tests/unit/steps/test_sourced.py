@@ -19,7 +19,14 @@ from entrykit.system.errors import StartError
 
 SHELLS = [
     pytest.param([path.encode(), *words[1:]], id=" ".join(map(os.fsdecode, words)))
-    for words in ([b"dash"], [b"bash"], [b"busybox", b"sh"], [b"ksh"], [b"mksh"], [b"bash", b"--posix"])
+    for words in (
+        [b"dash"],
+        [b"bash"],
+        [b"busybox", b"sh"],
+        [b"ksh"],
+        [b"mksh"],
+        [b"bash", b"--posix"],
+    )
     if (path := shutil.which(os.fsdecode(words[0])))
 ]
 LOCALES = ("C", "C.UTF-8")
@@ -131,12 +138,16 @@ def test_random_values_arrive_as_the_shell_exports_them(
         pytest.param('export NEW="$#$3"', {b"NEW": b"3two words"}, [], id="the command is $@"),
         pytest.param('export NEW="${0##*/}"', {b"NEW": b"10-test.envsh"}, [], id="its path is $0"),
         pytest.param("( exit 3 ) || export NEW=1", {b"NEW": b"1"}, [], id="a status is asked for"),
-        pytest.param("trap 'echo bye >/dev/null' EXIT; export NEW=1", {b"NEW": b"1"}, [], id="trap"),
+        pytest.param(
+            "trap 'echo bye >/dev/null' EXIT; export NEW=1", {b"NEW": b"1"}, [], id="trap"
+        ),
         pytest.param("export NEW='\n#\n'", {b"NEW": b"\n#\n"}, [], id="the mark itself"),
         pytest.param(
             "export NEW='\nexport OLD='", {b"NEW": b"\nexport OLD="}, [], id="what looks like one"
         ),
-        pytest.param("( echo 'export NEW=1' >&3 ) 2>/dev/null || :", {}, [], id="no way to the report"),
+        pytest.param(
+            "( echo 'export NEW=1' >&3 ) 2>/dev/null || :", {}, [], id="no way to the report"
+        ),
         pytest.param("", {}, [], id="nothing"),
     ],
 )
@@ -155,7 +166,12 @@ def test_what_a_hook_exports_and_unsets_is_kept(
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(
     ("script", "status"),
-    [("exit 3", 3), ("false; export NEW=1", 1), ("export NEW=1\nreturn 4", 4), ("set -e; false", 1)],
+    [
+        ("exit 3", 3),
+        ("false; export NEW=1", 1),
+        ("export NEW=1\nreturn 4", 4),
+        ("set -e; false", 1),
+    ],
 )
 def test_a_hook_that_fails_has_its_own_status(
     hook: Path, shell: list[bytes], script: str, status: int

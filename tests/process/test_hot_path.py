@@ -1,0 +1,131 @@
+"""What every start pays for: the modules that are loaded when it hands off.
+
+Pinned by name. Where they come from is the interpreter's: builtin in Debian's, files in another.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from .starts import SEARCH_PATH
+
+# Beside the modules that a bare interpreter has.
+BUILTIN = {"errno", "gc"}
+OURS = {
+    "entrykit", "entrykit.boot", "entrykit.steps", "entrykit.steps.command",
+    "entrykit.steps.configure", "entrykit.steps.environment", "entrykit.steps.gate",
+    "entrykit.steps.handoff", "entrykit.steps.inherited", "entrykit.steps.search",
+    "entrykit.steps.state", "entrykit.system", "entrykit.system.errors", "entrykit.system.files",
+    "entrykit.system.log", "entrykit.system.signals",
+}  # fmt: skip
+UNBAKED = {
+    "entrykit.settings", "entrykit.settings.options", "entrykit.settings.record",
+    "entrykit.settings.values",
+}  # fmt: skip
+WITH_HOOKS = {
+    "entrykit.steps.changes", "entrykit.steps.discover", "entrykit.steps.hook",
+    "entrykit.steps.kinds", "entrykit.steps.order", "entrykit.steps.sourced",
+    "entrykit.system.runtime", "entrykit.system.spawn", "entrykit.system.writing",
+    "entrykit.settings.hook", "entrykit.settings.options", "entrykit.settings.values",
+}  # fmt: skip
+HOOKS_BUILTIN = {"time", "select", "fcntl"}
+
+NAMES = "print(*sorted(sys.modules), flush=True)"
+# A start that is told to print the names of its modules instead of becoming the command.
+UNBAKED_START = f"""\
+import sys
+sys.path.append({{package!r}})
+from entrykit import boot
+def execute(environment, path, argv):
+    {NAMES}
+boot.run([b"/bin/true"], None, execute)
+"""
+# What a launcher's first line runs, and then the one call that would end it.
+BAKED_START = f"""\
+import posix, sys
+def execve(path, argv, environment):
+    {NAMES}
+    posix._exit(0)
+posix.execve = execve
+sys.argv = [{{launcher!r}}, "/bin/true"]
+exec(compile(open({{launcher!r}}, "rb", 0).read(), {{launcher!r}}, "exec"))
+"""
+
+
+def modules(python: str, code: str, environment: Sequence[str] = ()) -> set[str]:
+    """Return the names that an isolated interpreter prints at the end of some code."""
+    entries = dict(entry.split("=", 1) for entry in environment)
+    ended = subprocess.run(
+        [python, "-IS", "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": SEARCH_PATH, **entries},
+        cwd="/",
+    )
+    return set(ended.stdout.split())
+
+
+@pytest.fixture(scope="session")
+def bare(python: str) -> set[str]:
+    """Return the modules of an interpreter that does nothing."""
+    return modules(python, f"import sys; {NAMES}")
+
+
+@pytest.fixture(params=["unbaked", "baked"])
+def code(request: pytest.FixtureRequest, package: Path, launcher: Path) -> str:
+    """Return the code of a start, from source and from a launcher."""
+    if request.param == "unbaked":
+        return UNBAKED_START.format(package=os.fspath(package))
+    return BAKED_START.format(launcher=os.fspath(launcher))
+
+
+def ours(names: set[str]) -> set[str]:
+    """Return the names that are entrykit's."""
+    return {name for name in names if name.partition(".")[0] == "entrykit"}
+
+
+def test_a_plain_start_loads_what_it_needs_and_no_more(
+    python: str, code: str, bare: set[str]
+) -> None:
+    loaded = modules(python, code) - bare
+    assert loaded >= OURS
+    assert ours(loaded) <= OURS | UNBAKED | {"entrykit.launcher"}
+    assert loaded - ours(loaded) <= BUILTIN | {"_signal", "marshal", "posix"}
+
+
+def test_a_baked_start_loads_nothing_of_the_settings(
+    python: str, launcher: Path, bare: set[str]
+) -> None:
+    loaded = modules(python, BAKED_START.format(launcher=os.fspath(launcher))) - bare
+    assert ours(loaded) <= OURS | {"entrykit.launcher"}
+
+
+@pytest.mark.parametrize("name", ["10-a.sh", "10-a.envsh"])
+def test_a_start_with_shell_hooks_loads_builtin_modules_only(
+    python: str, code: str, bare: set[str], tmp_path: Path, name: str
+) -> None:
+    hook = tmp_path / name
+    hook.write_text("#!/bin/sh\n", encoding="utf-8")
+    hook.chmod(0o755)
+    loaded = modules(python, code, [f"ENTRYKIT_HOOKS={tmp_path}"]) - bare
+    assert loaded >= {"entrykit.steps.hook"}
+    assert ours(loaded) <= OURS | UNBAKED | WITH_HOOKS | {"entrykit.launcher"}
+    assert loaded - ours(loaded) <= BUILTIN | HOOKS_BUILTIN | {"_signal", "marshal", "posix"}
+
+
+def test_a_python_hook_costs_os_and_what_that_imports(
+    python: str, code: str, bare: set[str], tmp_path: Path
+) -> None:
+    """In the start itself: what the hook imports is its child's alone."""
+    (tmp_path / "10-a.py").write_text("import json\n", encoding="utf-8")
+    loaded = modules(python, code, [f"ENTRYKIT_HOOKS={tmp_path}"]) - bare
+    foreign = loaded - ours(loaded) - BUILTIN - HOOKS_BUILTIN - {"_signal", "marshal", "posix"}
+    assert "os" in foreign
+    assert foreign <= {
+        "os", "os.path", "posixpath", "genericpath", "stat", "_stat", "abc", "_abc",
+        "_collections_abc",
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""The fast tests: everywhere, without root and without an engine; they mirror the package."""

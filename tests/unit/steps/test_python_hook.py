@@ -1,0 +1,90 @@
+"""What a Python hook is given, and how it asks for changes."""
+
+import os
+
+import pytest
+
+from entrykit.settings import record
+from entrykit.steps import command, discover, kinds
+from entrykit.steps.changes import Directories
+from entrykit.steps.configure import Settings
+from entrykit.steps.inherited import Environment, Inherited
+from entrykit.steps.python_hook import HookStart
+from entrykit.steps.state import Start
+from entrykit.system.errors import StartError
+
+
+@pytest.fixture
+def given(runtime_directory: bytes, monkeypatch: pytest.MonkeyPatch) -> HookStart:
+    """Return what `hook(start)` is called with, where A is set."""
+    monkeypatch.setenv("A", "1")
+    assert runtime_directory
+    configuration = record.empty()
+    configuration["sections"] = {"htpasswd": {"file": "x"}}
+    inherited = object.__new__(Inherited)
+    inherited.environment = Environment([])
+    settings = Settings({"program": b"/srv/x"}, configuration)
+    start = Start(inherited, settings, command.complete([b"-v", b"\xff"], settings.program))
+    start.directories = Directories()
+    hook = discover.Hook(b"10\n.py", b"/hooks", kinds.PYTHON, [])
+    hook.section = "htpasswd"
+    return HookStart(hook, start)
+
+
+def test_it_shows_the_start_as_it_stands(given: HookStart, runtime_directory: bytes) -> None:
+    assert given.env["A"] == "1"
+    assert given.command == ["/srv/x", "-v", "\udcff"]
+    assert (given.options, given.args) == ([], [])
+    assert given.config == {"file": "x"}
+    assert given.runtime_directory == os.fsdecode(runtime_directory)
+
+
+def test_a_variable_is_set_here_and_in_the_environment_of_the_process(given: HookStart) -> None:
+    given.env["A"] = "\udcff"
+    assert given.env["A"] == os.environ["A"] == "\udcff"
+    assert os.environb[b"A"] == b"\xff"
+    del given.env["A"]
+    assert "A" not in given.env
+    assert "A" not in os.environ
+    assert given.env.get("A", "default") == "default"
+    given.env["A"] = "2"
+    assert given.env["A"] == "2"
+
+
+def test_deleting_a_variable_that_is_not_set_is_a_key_error(given: HookStart) -> None:
+    with pytest.raises(KeyError):
+        del given.env["NO_SUCH"]
+    assert given.env.pop("NO_SUCH", None) is None
+
+
+def test_it_is_a_mapping(given: HookStart) -> None:
+    assert dict(given.env) == dict(os.environ)
+    assert len(given.env) == len(os.environ)
+    assert given.env.setdefault("A", "x") == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("A-B", "x"), ("", "x"), ("ENTRYKIT_X", "x"), ("A", "\0"), ("É", "x")]
+)
+def test_what_a_hook_may_not_ask_for_is_refused_where_it_asks(
+    given: HookStart, name: str, value: str
+) -> None:
+    with pytest.raises(StartError):
+        given.env[name] = value
+
+
+def test_the_command_is_a_copy_that_is_assigned(given: HookStart) -> None:
+    given.command.append("ignored")
+    assert given.command == ["/srv/x", "-v", "\udcff"]
+    given.command = ["sh", "-c", "x"]
+    assert given.command == ["sh", "-c", "x"]
+
+
+def test_its_log_has_the_hooks_name(given: HookStart, capfd: pytest.CaptureFixture[str]) -> None:
+    given.log.debug("a")
+    given.log.info("b")
+    given.log.warning("c", hint="mend")
+    assert capfd.readouterr().err.splitlines() == [
+        "entrykit: 10\\n.py: b",
+        "entrykit: 10\\n.py: c (mend)",
+    ]

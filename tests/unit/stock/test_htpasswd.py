@@ -1,0 +1,270 @@
+"""The htpasswd file, judged by passlib, and the option that names it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from passlib.apache import HtpasswdFile  # type: ignore[import-untyped]
+
+from entrykit.settings import configuration
+from entrykit.steps import command, discover, kinds
+from entrykit.steps.changes import Directories
+from entrykit.steps.configure import Settings
+from entrykit.steps.inherited import Environment, Inherited
+from entrykit.steps.python_hook import HookStart
+from entrykit.steps.state import Start
+from entrykit.stock import htpasswd
+from entrykit.system.errors import StartError
+
+TOML = """
+program = "/srv/server"
+[htpasswd]
+username = "LOGIN"
+password = "PASSWORD"
+"""
+HUSH = "hush"
+
+
+class HtpasswdStart:
+    """A start with the section `[htpasswd]`, and the variables that its hook sees."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.monkeypatch = monkeypatch
+        self.toml = TOML
+        self.words: list[bytes] = []
+        self.password: str | None = HUSH
+        self.username: str | None = "admin"
+
+    def __call__(self) -> HookStart:
+        """Run the hook's work as at one start, and return what it was given."""
+        for name, value in (("LOGIN", self.username), ("PASSWORD", self.password)):
+            if value is None:
+                self.monkeypatch.delenv(name, raising=False)
+            else:
+                self.monkeypatch.setenv(name, value)
+        settings = Settings({}, configuration.parse(self.toml.encode(), "e.toml"))
+        inherited = object.__new__(Inherited)
+        inherited.environment = Environment([])
+        start = Start(inherited, settings, command.complete(self.words, settings.program))
+        start.directories = Directories()
+        hook = discover.Hook(b"30-htpasswd.py", b"/hooks", kinds.PYTHON, [])
+        hook.section = "htpasswd"
+        given = HookStart(hook, start)
+        self.said = htpasswd.set_up(given)
+        return given
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch, runtime_directory: bytes) -> HtpasswdStart:
+    """Return a start whose runtime directory is a new one."""
+    os.mkdir(runtime_directory, 0o711)
+    return HtpasswdStart(monkeypatch)
+
+
+def verifies(path: Path, username: str, password: str | bytes) -> bool:
+    return bool(HtpasswdFile(str(path), encoding="utf-8").check_password(username, password))
+
+
+def test_the_file_lies_in_the_runtime_directory_and_lets_the_user_in(
+    start: HtpasswdStart, runtime_directory: bytes
+) -> None:
+    given = start()
+    path = Path(os.fsdecode(runtime_directory)) / "htpasswd"
+    assert verifies(path, "admin", "hush")
+    assert not verifies(path, "admin", "hush!")
+    assert path.stat().st_mode & 0o7777 == 0o640
+    assert path.stat().st_gid == os.getegid()
+    assert path.read_bytes().startswith(b"admin:$2y$10$")
+    assert path.read_bytes().count(b"\n") == 1
+    assert start.said == f"1 user in {path}"
+    assert "hush" not in start.said
+    assert given.options == []
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["a", "with blanks ", "é" * 36, "$2y$10$", ":", "\n", os.fsdecode(b"\xff\x80"), "x" * 72],
+)
+def test_passwords_of_any_bytes_up_to_72_are_verified(tmp_path: Path, password: str) -> None:
+    raw = os.fsencode(password)
+    htpasswd.check_password(raw, "PASSWORD")
+    path = tmp_path / "htpasswd"
+    path.write_bytes(htpasswd.line(b"admin", raw))
+    assert verifies(path, "admin", raw)
+
+
+@pytest.mark.parametrize("username", ["a", "two words", "ä", "a#b", "a$b", " a", "x" * 255])
+def test_user_names_of_any_other_kind_are_found(tmp_path: Path, username: str) -> None:
+    htpasswd.check_username(username.encode(), "LOGIN")
+    path = tmp_path / "htpasswd"
+    path.write_bytes(htpasswd.line(username.encode(), b"hush"))
+    assert verifies(path, username, "hush")
+
+
+@pytest.mark.parametrize("password", ["x" * 73, "é" * 37])
+def test_a_password_that_bcrypt_would_cut_is_refused(start: HtpasswdStart, password: str) -> None:
+    start.password = password
+    with pytest.raises(StartError, match=r"PASSWORD has 7\d bytes, and bcrypt reads 72"):
+        start()
+
+
+def test_a_password_with_a_nul_byte_is_refused() -> None:
+    with pytest.raises(StartError, match="PASSWORD holds a NUL byte"):
+        htpasswd.check_password(b"a\0b", "PASSWORD")
+
+
+@pytest.mark.parametrize(
+    ("username", "reason"),
+    [
+        ("a:b", "LOGIN holds a colon"),
+        (":", "LOGIN holds a colon"),
+        ("#admin", "LOGIN begins with #"),
+        ("a\nb", "LOGIN holds a newline"),
+        ("a\n", "LOGIN holds a newline"),
+        ("a\rb", "LOGIN holds a newline or another control character"),
+        ("a\x7f", "LOGIN holds a newline or another control character"),
+        ("", "LOGIN is not set"),
+        (None, "LOGIN is not set"),
+    ],
+)
+def test_a_user_name_that_the_file_cannot_hold_is_refused(
+    start: HtpasswdStart, runtime_directory: bytes, username: str | None, reason: str
+) -> None:
+    start.username = username
+    with pytest.raises(StartError, match=reason) as refusal:
+        start()
+    assert refusal.value.status == 78
+    assert "hush" not in str(refusal.value.problems)
+    assert not os.path.exists(runtime_directory + b"/htpasswd")
+
+
+def test_a_section_may_give_a_path_and_an_option(start: HtpasswdStart, tmp_path: Path) -> None:
+    path = tmp_path / "users"
+    start.toml = f'{TOML}file = "{path}"\noption = "-htpasswd"\n'
+    given = start()
+    assert verifies(path, "admin", "hush")
+    assert given.options == ["-htpasswd", str(path)]
+
+
+@pytest.mark.parametrize(
+    ("words", "has"),
+    [
+        ([], False),
+        (["-htpasswd", "x"], True),
+        (["--htpasswd", "x"], True),
+        (["-htpasswd=x"], True),
+        (["--htpasswd=x"], True),
+        (["-htpasswd="], True),
+        (["-bind", ":80", "-htpasswd", "x"], True),
+        (["-bind", ":80", "--", "-htpasswd", "x"], False),
+        (["--", "--htpasswd=x"], False),
+        (["---htpasswd", "x"], False),
+        (["htpasswd"], False),
+        (["htpasswd=x"], False),
+        (["-htpasswds", "x"], False),
+        (["-HTPASSWD", "x"], False),
+        (["-bind=-htpasswd"], False),
+    ],
+)
+@pytest.mark.parametrize("option", ["-htpasswd", "--htpasswd"])
+def test_an_option_is_known_in_the_four_spellings_of_go_before_two_dashes(
+    words: list[str], option: str, *, has: bool
+) -> None:
+    assert htpasswd.has_option(words, option) is has
+
+
+def test_an_option_that_the_user_gave_is_left_alone(start: HtpasswdStart) -> None:
+    start.toml += 'option = "-htpasswd"\n'
+    start.words = [b"-bind", b":80", b"--htpasswd=/etc/users"]
+    assert start().options == []
+
+
+@pytest.fixture
+def kept(start: HtpasswdStart, tmp_path: Path) -> Path:
+    """Return a file that outlives a start."""
+    folder = tmp_path / "volume"
+    folder.mkdir()
+    start.toml += f'file = "{folder}/users"\noption = "-htpasswd"\n'
+    return folder / "users"
+
+
+def test_a_restart_leaves_what_is_right_as_it_is(start: HtpasswdStart, kept: Path) -> None:
+    first = start()
+    before = kept.read_bytes(), kept.stat().st_ino
+    second = start()
+    assert (kept.read_bytes(), kept.stat().st_ino) == before
+    assert second.options == first.options == ["-htpasswd", str(kept)]
+    assert start.said == f"1 user in {kept}, unchanged"
+
+
+@pytest.mark.parametrize("change", ["password", "username"])
+def test_another_password_or_user_name_replaces_the_old_one(
+    start: HtpasswdStart, kept: Path, change: str
+) -> None:
+    start()
+    setattr(start, change, "new")
+    start()
+    assert verifies(kept, start.username or "", start.password or "")
+    assert not verifies(kept, "admin", "hush")
+
+
+@pytest.mark.parametrize("password", ["", None])
+def test_without_a_password_there_is_no_file_and_no_option(
+    start: HtpasswdStart, kept: Path, password: str | None
+) -> None:
+    start.password = password
+    given = start()
+    assert given.options == []
+    assert os.listdir(kept.parent) == []
+    assert start.said == "PASSWORD is not set: no htpasswd file"
+
+
+def test_without_a_password_a_stale_file_of_ones_own_is_removed(
+    start: HtpasswdStart, kept: Path
+) -> None:
+    start()
+    start.password = None
+    given = start()
+    assert given.options == []
+    assert os.listdir(kept.parent) == []
+    assert start.said == "PASSWORD is not set: no htpasswd file, the old one is removed"
+
+
+@pytest.mark.parametrize("was_there_before", [False, True])
+def test_without_a_password_a_foreign_file_is_kept(
+    start: HtpasswdStart, kept: Path, *, was_there_before: bool
+) -> None:
+    if was_there_before:
+        start()
+    kept.write_text("admin:$2y$10$abcdefghijklmnopqrstuv\n")
+    start.password = None
+    start()
+    assert kept.read_text() == "admin:$2y$10$abcdefghijklmnopqrstuv\n"
+    assert "removed" not in start.said
+
+
+def test_a_link_in_the_files_place_is_not_followed(start: HtpasswdStart, kept: Path) -> None:
+    target = kept.with_name("target")
+    target.write_text("kept")
+    kept.symlink_to(target)
+    start()
+    assert target.read_text() == "kept"
+    assert not kept.is_symlink()
+    assert verifies(kept, "admin", "hush")
+
+
+def test_a_file_with_another_mode_is_written_anew(start: HtpasswdStart, kept: Path) -> None:
+    start()
+    kept.chmod(0o666)
+    start()
+    assert kept.stat().st_mode & 0o7777 == 0o640
+
+
+def test_without_a_runtime_directory_a_bare_name_has_no_place(
+    start: HtpasswdStart, runtime_directory: bytes
+) -> None:
+    os.rmdir(runtime_directory)
+    Path(os.fsdecode(runtime_directory)).touch()
+    with pytest.raises(StartError, match="no runtime directory can be had") as refusal:
+        start()
+    assert "mount a tmpfs at /run" in refusal.value.problems[0][2]
