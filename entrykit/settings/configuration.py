@@ -80,7 +80,7 @@ def _read_key(reader: _Reader, configuration: "Configuration", key: str, given: 
         if key != "trust":
             cast("dict[str, Any]", configuration)[key.replace("-", "_")] = checked
     elif key in schema.TOP_TO_COME:
-        if given not in schema.TOP_TO_COME[key]:
+        if not any(given is one or given == one != 0 for one in schema.TOP_TO_COME[key]):
             reader.problem((key,), f"{key} is not available in this version", "leave it out")
     elif key in tables:
         tables[key](reader, configuration, reader.table((key,), given))

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     Exports = dict[bytes, bytes]
 
 # The trap is for a hook that ends with `exit`; one with an EXIT trap of its own is heard where it
-# comes to its end. `$0` is the hook's path, `$@` the command.
+# comes to its end. mksh, yash and zsh run it with descriptor 3 still closed, and say nothing. `$0` is the hook's path, `$@` the command.
 _SCRIPT = b"""\
 export -p >&3
 echo '#' >&3
-trap 'case $? in 0) { : >&3; } 2>/dev/null && export -p >&3;; esac' EXIT
+trap 'case $? in 0) { : >&3; } 2>/dev/null && export -p >&3 || :;; esac' EXIT
 { . "$0"; } 3>&-
 export -p >&3
 echo '#' >&3
@@ -56,8 +56,9 @@ def read_report(report: bytes, changes: "Changes") -> bool:
     before, position = _parse(report, 0)
     after, end = _parse(report, position)
     if position == end:
-        message = "ended without saying what it changed"
-        raise StartError(message, hint="an `exit` under an EXIT trap of its own: use `return`")
+        message = "ended by `exit` without saying what it changed"
+        hint = "use `return`: it has an EXIT trap of its own, or a shell that closes files too soon"
+        raise StartError(message, hint=hint)
     is_changed = False
     for name, value in after.items():
         if before.get(name) != value and _is_export(name):

@@ -23,6 +23,8 @@ def read_accounts(path: str) -> dict[bytes, bytes]:
 
 
 class Wall(BaseHTTPRequestHandler):
+    """Answers requests; `accounts` is None where the admin pages are closed."""
+
     accounts: dict[bytes, bytes] | None = None
 
     def do_GET(self) -> None:
@@ -53,7 +55,7 @@ class Wall(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(f"{text}\n".encode())
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Say nothing: the demo shows the boot log."""
 
 

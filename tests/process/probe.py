@@ -4,7 +4,9 @@ It is `wc FIFO`, which changes nothing of what it was given, and is there when t
 can be opened. What a probe shows of itself is read from outside, as the kernel has it.
 """
 
+import fcntl
 import os
+import termios
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,10 +59,15 @@ class _Waiting:
         is_open = threading.Event()
         watch = threading.Thread(target=self._open_at_the_end, args=(is_open,), daemon=True)
         watch.start()
-        # Comes back when the probe reads.
+        # Comes back when the probe opens it, which does not have it yet: that is when it has read.
         self._descriptor = os.open(self._fifo, os.O_WRONLY | os.O_CLOEXEC)
         is_open.set()
         watch.join()
+        os.write(self._descriptor, b"\n")
+        unread = bytearray(4)
+        while fcntl.ioctl(self._descriptor, termios.FIONREAD, unread) == 0 and any(unread):
+            assert self._running.process.poll() is None, self._running.end()
+            os.sched_yield()
 
     def _open_at_the_end(self, is_open: threading.Event) -> None:
         """Open the FIFO in place of a probe that has ended or hangs: else nobody ever does."""

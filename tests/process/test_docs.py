@@ -1,0 +1,52 @@
+"""The hooks that the pages show do what the pages say of them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .starts import Entrypoint, program
+
+ROOT = Path(__file__).parents[2]
+
+
+def block(page: str, first_words: str) -> str:
+    """Return the one fenced block of a page that holds some words."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    fenced = re.findall(r"^```\w+\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (found,) = [each for each in fenced if first_words in each]
+    assert isinstance(found, str)
+    return found
+
+
+def test_a_shell_hook_sets_unsets_and_adds_arguments(entrypoint: Entrypoint) -> None:
+    printenv = program("printenv")
+    entrypoint.configure(f'program = ["{program("sh")}", "-c", \'{printenv}; echo "$@"\', "sh"]')
+    entrypoint.hooks.add("10-ask", block("docs/hooks.md", "ENTRYKIT_UNSET/DEBUG"))
+    entrypoint.environment["DEBUG"] = "1"
+    ended = entrypoint.start("-own").end()
+    assert ended.status == 0, ended.stderr
+    lines = ended.stdout.decode().splitlines()
+    assert "GOMAXPROCS=4" in lines
+    assert not [line for line in lines if line.startswith("DEBUG=")]
+    assert lines[-1] == "-verbose -own /srv/data"
+
+
+@pytest.mark.parametrize("skip", ["", "1"])
+def test_a_sourced_hook_exports_and_unsets(entrypoint: Entrypoint, skip: str) -> None:
+    entrypoint.hooks.add("10-defaults.envsh", block("docs/hooks.md", "SKIP_IT"), 0o644)
+    entrypoint.environment |= {"DEBUG": "1", "SKIP_IT": skip}
+    ended = entrypoint.start(program("printenv")).end()
+    assert ended.status == 0, ended.stderr
+    lines = ended.stdout.decode().splitlines()
+    assert "GOTRACEBACK=all" in lines
+    assert not [line for line in lines if line.startswith(("DEBUG=", "CACHE="))]
+
+
+def test_a_python_hook_asks_for_changes_and_says_what_it_did(entrypoint: Entrypoint) -> None:
+    entrypoint.configure(f'program = ["{program("sh")}", "-c", \'echo "$WORKERS $*"\', "sh"]')
+    entrypoint.hooks.add("10-size.py", block("docs/hooks.md", "def hook(start)"), 0o644)
+    entrypoint.environment["CPUS"] = "2"
+    ended = entrypoint.start("-own").end()
+    assert ended.lines[0].startswith("entrykit: 10-size.py: sized for the machine (")
+    assert ended.stdout == b"4 -verbose -own\n"

@@ -1,0 +1,74 @@
+"""The pages say what holds: their settings are all there, and what they show parses."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from entrykit.settings import configuration, hook, options, schema
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "docs/hooks.md", "docs/operators.md")
+TO_COME = ("plan", "init", "user")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language in a page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", blocks("docs/operators.md", "toml"))
+def test_a_configuration_that_is_shown_is_right(text: str) -> None:
+    configuration.parse(text.encode(), "operators.md")
+
+
+def test_the_configuration_of_the_example_is_right() -> None:
+    path = ROOT / "examples/youp0m/entrykit.toml"
+    assert configuration.parse(path.read_bytes(), str(path))["program"] == ["/srv/youp0m"]
+
+
+@pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *schema.STOCK])
+def test_each_key_of_the_configuration_is_explained(key: str) -> None:
+    assert f"`{key}`" in _operators() or f"`[{key}]`" in _operators()
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in options.SETTINGS if name not in TO_COME])
+def test_each_setting_of_a_start_is_explained(name: str) -> None:
+    assert f"`--{name}`" in _operators()
+
+
+def test_each_variable_of_a_start_is_explained() -> None:
+    for name, _, has_variable, _ in options.SETTINGS:
+        if has_variable and name not in TO_COME:
+            assert f"`ENTRYKIT_{name.upper()}`" in _operators()
+
+
+def test_the_settings_comment_that_is_shown_is_right() -> None:
+    shown = [line for text in blocks("docs/hooks.md", "sh") for line in text.splitlines()]
+    comments = [line for line in shown if line.startswith("# entrykit:")]
+    assert comments
+    for comment in comments:
+        _, problems = hook.from_comment(comment.partition("entrykit:")[2])
+        assert problems == []
+
+
+def test_the_dockerfile_of_the_readme_is_that_of_the_example() -> None:
+    example = (ROOT / "Dockerfile.example").read_text(encoding="utf-8").splitlines()
+    (shown,) = blocks("README.md", "dockerfile")
+    missing = [
+        line for line in shown.splitlines() if not line.startswith("#") and line not in example
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_leads_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        if not target.startswith("http"):
+            assert ((ROOT / page).parent / target).exists(), target
+
+
+def _operators() -> str:
+    return (ROOT / "docs/operators.md").read_text(encoding="utf-8")
