@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     Exports = dict[bytes, bytes]
 
 # The trap is for a hook that ends with `exit`; one with an EXIT trap of its own is heard where it
-# comes to its end. mksh, yash and zsh run it with descriptor 3 still closed, and say nothing. `$0` is the hook's path, `$@` the command.
+# comes to its end. mksh, yash and zsh run it with descriptor 3 still closed, and say nothing.
+# `$0` is the hook's path, `$@` the command.
 _SCRIPT = b"""\
 export -p >&3
 echo '#' >&3
-trap 'case $? in 0) { : >&3; } 2>/dev/null && export -p >&3 || :;; esac' EXIT
+trap 'case $? in 0) { true >&3; } 2>/dev/null && export -p >&3 || :;; esac' EXIT
 { . "$0"; } 3>&-
 export -p >&3
 echo '#' >&3

@@ -14,6 +14,7 @@ import bcrypt
 
 
 def read_accounts(path: str) -> dict[bytes, bytes]:
+    """Return the names and hashes of an htpasswd file."""
     with open(path, "rb") as file:
         pairs = [line.strip().partition(b":") for line in file if line.strip()]
     accounts = {name: hashed for name, _, hashed in pairs}
@@ -60,6 +61,7 @@ class Wall(BaseHTTPRequestHandler):
 
 
 def main() -> None:
+    """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="youp0m", allow_abbrev=False)
     parser.add_argument("-bind", "--bind", default=":8080", metavar="ADDR")
     parser.add_argument("-htpasswd", "--htpasswd", metavar="FILE")

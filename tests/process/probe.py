@@ -63,7 +63,10 @@ class _Waiting:
         self._descriptor = os.open(self._fifo, os.O_WRONLY | os.O_CLOEXEC)
         is_open.set()
         watch.join()
-        os.write(self._descriptor, b"\n")
+        try:
+            os.write(self._descriptor, b"\n")
+        except BrokenPipeError:
+            raise AssertionError(self._running.end()) from None
         unread = bytearray(4)
         while fcntl.ioctl(self._descriptor, termios.FIONREAD, unread) == 0 and any(unread):
             assert self._running.process.poll() is None, self._running.end()
