@@ -55,12 +55,16 @@ def start(words: list[bytes], baked: "BakedConfiguration | None", execute: "Exec
         hint = "give one after the image's name, or set `program` in the configuration"
         raise StartError("there is no command", errors.USAGE, hint)
     this = Start(given, settings, command.complete(wanted, settings.program))
-    if gate.is_open(this.command, settings.program, settings.other_commands):
-        set_up(this)
-    else:
-        say_what_is_not_run(this)
-    environment.hide_from_command(this.environment, settings.configuration)
-    handoff.become(this, execute)
+    try:
+        if gate.is_open(this.command, settings.program, settings.other_commands):
+            set_up(this)
+        else:
+            say_what_is_not_run(this)
+        environment.hide_from_command(this.environment, settings.configuration)
+        handoff.become(this, execute)
+    finally:
+        # There is no command for whom to keep anything.
+        this.abandon()
 
 
 def configure_start(
@@ -109,13 +113,9 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
     from entrykit.steps import changes, hook  # a start without hooks has no need
 
     this.directories = changes.Directories()
-    try:
-        for one in hooks:
-            this.inherited.signals.check()
-            hook.run(one, this)
-    except BaseException:
-        this.close()
-        raise
+    for one in hooks:
+        this.inherited.signals.check()
+        hook.run(one, this)
 
 
 def say_what_is_not_run(this: Start) -> None:

@@ -167,6 +167,12 @@ class Directories:
         if self._runtime:
             runtime.release(self._runtime)
 
+    def abandon(self) -> None:
+        """Remove all that lies in the runtime directory: the command is not to be started."""
+        self.discard()
+        if self._runtime:
+            runtime.remove(self._runtime)
+
     def _is_touched(self) -> bool:
         """Tell whether anything was put into a directory: that changes its time (inode(7)).
 

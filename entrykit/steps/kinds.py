@@ -57,7 +57,7 @@ def classify(  # noqa: PLR0911 - a return for each question
     executable = bool(mode & 0o111)
     hashbang = head.startswith(b"#!")
     if words := _runner(name, runners):
-        return _found(words[0], search_path) or (PROGRAM, [*words, path], "", "")
+        return _by_runner(words, path, search_path)
     if name.endswith(b".envsh"):
         shell = _interpreter(head) if hashbang else [_SHELL]
         return _text_fault(head) or _shell_fault(shell, search_path) or (SOURCED, shell, "", "")
@@ -111,10 +111,11 @@ def _runner(name: bytes, runners: dict[str, list[str]]) -> list[bytes]:
     return [word.encode("utf-8", "surrogateescape") for word in runners[best]] if best else []
 
 
-def _found(word: bytes, search_path: bytes) -> "Kind | None":
-    if find_program(word, search_path):
-        return None
-    message = f"its runner {log.text(word)} is missing or not executable"
+def _by_runner(words: list[bytes], path: bytes, search_path: bytes) -> "Kind":
+    runner = find_program(words[0], search_path)
+    if runner:
+        return PROGRAM, [runner, *words[1:], path], "", ""
+    message = f"its runner {log.text(words[0])} is missing or not executable"
     return FAULT, [], message, "install it, or change [runners]"
 
 

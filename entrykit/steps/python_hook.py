@@ -9,6 +9,7 @@ Not part of a plain start: loaded, with `os`, where there is a Python hook; its 
 import gc
 import marshal
 import os
+import posix
 import sys
 
 from entrykit.steps.changes import Changes
@@ -233,6 +234,8 @@ def _set_environment(wanted: dict[bytes, bytes]) -> None:
     The start itself never looks there: it holds the command's environment in its own record.
     """
     held = os.environb
+    # Of an entry that begins with `=`; nothing can unset that (unsetenv(3)).
+    posix.environ.pop(b"", None)
     for name in [name for name in held if name not in wanted]:
         del held[name]
     for name, value in wanted.items():

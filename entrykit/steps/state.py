@@ -37,6 +37,11 @@ class Start:
         if hasattr(self, "directories"):
             self.directories.close()
 
+    def abandon(self) -> None:
+        """Remove all that the start has made in its runtime directory."""
+        if hasattr(self, "directories"):
+            self.directories.abandon()
+
     @property
     def environment(self) -> "Environment":
         """The environment of the command."""

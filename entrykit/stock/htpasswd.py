@@ -32,11 +32,14 @@ def set_up(start: "HookStart") -> str:
     status 78, where name or password cannot be used or the file cannot be written.
     """
     config = start.config
-    path = _place(config["file"], start.runtime_directory)
     password = os.fsencode(start.env.get(config["password"], ""))
+    # In the runtime directory no old one can be: a start begins by emptying it.
     if not password:
-        removed = ", the old one is removed" if _remove_own(path) else ""
+        is_elsewhere = "/" in config["file"]
+        has_removed = is_elsewhere and _remove_own(os.fsencode(config["file"]))
+        removed = ", the old one is removed" if has_removed else ""
         return f"{config['password']} is not set: no htpasswd file{removed}"
+    path = _place(config["file"], start.runtime_directory)
     username = os.fsencode(start.env.get(config["username"], ""))
     check_username(username, config["username"])
     check_password(password, config["password"])

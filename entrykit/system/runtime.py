@@ -46,6 +46,16 @@ def release(path: bytes) -> None:
         pass
 
 
+def remove(path: bytes) -> None:
+    """Remove a runtime directory and all that it holds, as far as that can be."""
+    try:
+        writing.empty(path)
+        posix.rmdir(path)
+    except OSError:
+        # The image made it, in a directory that this user cannot write to: it stays, empty.
+        pass
+
+
 def _claim_first_choice(path: bytes) -> bool:
     """Make or take over `path`, and leave a link in it that says which process holds it.
 

@@ -13,8 +13,8 @@ Imported by every start: builtin modules only.
 import posix
 import time
 
-from entrykit.system import log, signals
-from entrykit.system.errors import SIGNALLED
+from entrykit.system import files, log, signals
+from entrykit.system.errors import SIGNALLED, StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _sweep(group: int, received: "Signals", deadline: float | None) -> int:
 
     Returns the stop signal that came meanwhile, which ends the wait, 0 for none.
     """
-    while group_lives(group):
+    while group_lives(group) and _group_runs(group):
         taken = received.take(_SWEEP_SECONDS)
         if posix.getpid() == 1:
             has_children()
@@ -195,6 +195,27 @@ def _sweep(group: int, received: "Signals", deadline: float | None) -> int:
             _signal_group(group, signals.KILL)
             return taken if received.is_stop(taken) else 0
     return 0
+
+
+def _group_runs(group: int) -> bool:
+    """Tell whether a process group has members that are not zombies (proc(5), stat).
+
+    To a signal they all are alike, and where an orphan's new parent never reaps, zombies stay.
+    """
+    try:
+        names = [name for name in posix.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return True
+    for name in names:
+        try:
+            raw = files.read(f"/proc/{name}/stat".encode(), 4096)
+        except StartError:
+            continue
+        # After the name in parentheses, which may hold anything: state, parent, group.
+        state, _, its_group = raw.rpartition(b")")[2].split()[:3]
+        if int(its_group) == group and state not in (b"Z", b"X"):
+            return True
+    return not names
 
 
 def _signal_group(group: int, number: int) -> bool:

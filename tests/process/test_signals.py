@@ -89,9 +89,10 @@ def test_a_stop_signal_ends_each_kind_of_hook(
 
 def test_a_stopped_hook_is_ended_though_it_is_suspended(entrypoint: Entrypoint) -> None:
     entrypoint.configure(NO_GRACE)
-    entrypoint.hooks.shell("10-stops.sh", "echo ready", "kill -STOP $$")
+    watch = "until grep -q 'State:.T' /proc/$$/status; do :; done; echo suspended"
+    entrypoint.hooks.shell("10-stops.sh", f"({watch}) &", "kill -STOP $$")
     running = entrypoint.start("true")
-    running.wait_for("ready")
+    running.wait_for("suspended")
     running.signal(signal.SIGTERM)
     assert running.end_promptly().status == 143
 
@@ -206,12 +207,17 @@ def test_a_signal_between_hooks_is_not_lost(entrypoint: Entrypoint) -> None:
     assert "stopped by SIGTERM" in ended.last_line
 
 
-def test_a_signal_from_before_the_start_is_obeyed(entrypoint: Entrypoint) -> None:
-    entrypoint.hooks.shell("10-runs.sh", "echo ran")
+@pytest.mark.parametrize("has_hooks", [False, True])
+def test_a_signal_from_before_the_start_is_obeyed(
+    entrypoint: Entrypoint, *, has_hooks: bool
+) -> None:
+    if has_hooks:
+        entrypoint.hooks.shell("10-runs.sh", "echo ran")
     given = Given(blocked=[signal.SIGTERM], pending=[signal.SIGTERM])
     ended = entrypoint.run("echo", "command", given=given)
     assert (ended.status, ended.stdout) == (143, b"")
     assert "ran" not in ended.lines
+    assert ended.last_line == "entrykit: stopped by SIGTERM; the command was not started"
 
 
 def test_stop_signals_adds_one(entrypoint: Entrypoint) -> None:

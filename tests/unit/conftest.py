@@ -21,6 +21,12 @@ def _log_as_at_first() -> Iterator[None]:
     log.set_colour(allowed=False)
 
 
+@pytest.fixture(autouse=True)
+def _without_settings_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    # For entrykit a variable like each other that begins with ENTRYKIT_.
+    monkeypatch.delenv("ENTRYKIT_REQUIRE", raising=False)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> bytes:
     """Return an empty directory, as the bytes that the start knows it by."""

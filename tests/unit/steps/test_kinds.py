@@ -1,6 +1,7 @@
 """What a file of a hook directory runs as: every question of the design, with real files."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ def classify(
         search_path=SEARCH_PATH,
     )
     return kind, [SELF if word == raw else word for word in words], reason, hint
+
+
+def in_path(program: str) -> bytes:
+    found = shutil.which(program)
+    assert found
+    return os.fsencode(found)
 
 
 def elf(machine: int, *, little: bool = True) -> bytes:
@@ -202,14 +209,15 @@ def test_a_runner_decides_before_all_else(tmp_path: Path) -> None:
     ):
         for mode in (0o644, 0o755):
             answer = classify(tmp_path, name, mode, content, runners=runners)
-            words = [word.encode() for word in runners[name[2:]]]
-            assert answer == (PROGRAM, [*words, SELF], "", "")
+            first, *words = runners[name[2:]]
+            runner = [in_path(first), *(word.encode() for word in words)]
+            assert answer == (PROGRAM, [*runner, SELF], "", "")
 
 
 def test_the_longest_suffix_with_a_runner_decides(tmp_path: Path) -> None:
     runners = {".gz": ["sh", "-a"], ".sql.gz": ["sh", "-b"], ".sql": ["sh", "-c"]}
     words = classify(tmp_path, "10.sql.gz", 0o644, b"\x1f\x8b", runners=runners)[1]
-    assert words == [b"sh", b"-b", SELF]
+    assert words == [in_path("sh"), b"-b", SELF]
 
 
 def test_a_missing_runner_is_a_fault(tmp_path: Path) -> None:
