@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import entrykit
 from entrykit.settings import options
-from entrykit.steps import configure, discover, handoff, inherited, kinds, search
+from entrykit.steps import configure, discover, handoff, kinds, search
 from entrykit.system import files, log, writing
 from entrykit.system.errors import StartError
 
@@ -82,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Check, compile, write; return the exit status."""
-    told = configure.read_own_variables(inherited.read_environment())
+    own = {name: value for name, value in os.environb.items() if name.startswith(configure.PREFIX)}
+    told = options.read_variables(own.items())
     log.set_level(options.log_level(told))
     if arguments.config:
         told["config"] = os.fsencode(os.path.abspath(arguments.config))

@@ -110,7 +110,7 @@ class Inherited:
 
     def __init__(self) -> None:
         self.signals = Signals()
-        self.environment = read_environment()
+        self.environment = Environment(_entries_from_kernel() or _entries_from_python())
         self._closed = _open_missing_streams()
         self.descriptors = [
             descriptor
@@ -146,11 +146,6 @@ def arguments() -> list[bytes]:
     if raw is None:
         return [word.encode(sys.getfilesystemencoding(), "surrogateescape") for word in words]
     return raw.split(b"\0")[:-1][-len(words) :]
-
-
-def read_environment() -> Environment:
-    """Return the environment that this process was given."""
-    return Environment(_entries_from_kernel() or _entries_from_python())
 
 
 def configure_log(environment: Environment) -> None:
