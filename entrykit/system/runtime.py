@@ -47,13 +47,15 @@ def release(path: bytes) -> None:
 
 
 def remove(path: bytes) -> None:
-    """Remove a runtime directory and all that it holds, as far as that can be."""
+    """Remove a runtime directory and all that it holds, as far as that can be.
+
+    The mark goes last: without it, another start takes the directory over.
+    """
     try:
-        writing.empty(path)
-        posix.rmdir(path)
+        writing.empty(path, but_for=_HOLDER.decode())
     except OSError:
-        # The image made it, in a directory that this user cannot write to: it stays, empty.
-        pass
+        return
+    release(path)
 
 
 def _claim_first_choice(path: bytes) -> bool:
