@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 
     # Name, path, whether it is a package, code; in the order in which they can run.
     Module = tuple[str, str, bool, CodeType]
-    # The content of __init__.py, the files' paths and sizes, the modules of every start, those of
-    # some, each group marshalled with the names in it, and the configuration.
+    # Paths and sizes.
+    Sizes = list[tuple[str, int]]
+    # The content of __init__.py; the modules of every start and the sizes of their files; the
+    # groups of those of some starts, with the names in them, marshalled; and the configuration.
     Record = tuple[
-        bytes,
-        list[tuple[str, int]],
-        list[Module],
-        list[tuple[list[str], bytes]],
-        BakedConfiguration,
+        bytes, Sizes, list[Module], list[tuple[list[str], Sizes, bytes]], BakedConfiguration
     ]
 else:
     from _frozen_importlib import ModuleSpec
@@ -40,28 +38,28 @@ else:
 def start(record: "Record") -> None:
     """Start from what was baked; never return."""
     version, sizes, modules, groups, configuration = record
-    if not _is_here(version, sizes):
+    if not (_has_version(version, sizes[0][0]) and _are_here(sizes)):
         start_from_source(configuration, reason="another entrykit than this one was baked")
     _put_modules(modules)
-    sys.meta_path[:0] = [Group(names, marshalled) for names, marshalled in groups]
+    sys.meta_path[:0] = [Group(*group) for group in groups]
     _run(configuration)
 
 
-def _is_here(version: bytes, sizes: list[tuple[str, int]]) -> bool:
-    """Tell whether the package is the one that was baked.
-
-    The first of `sizes` is the file that says its version: two versions may well be as long.
-    """
+def _has_version(version: bytes, path: str) -> bool:
+    """Tell whether the file that says the package's version says the baked one's."""
     try:
-        with open(sizes[0][0], "rb", 0) as file:
-            if file.read() != version:
-                return False
-        for path, size in sizes:
-            if posix.stat(path).st_size != size:
-                return False
+        with open(path, "rb", 0) as file:
+            return file.read() == version
     except OSError:
         return False
-    return True
+
+
+def _are_here(sizes: "Sizes") -> bool:
+    """Tell whether files are of the sizes that they had at the bake."""
+    try:
+        return [posix.stat(path).st_size for path, _ in sizes] == [size for _, size in sizes]
+    except OSError:
+        return False
 
 
 class Group:
@@ -71,15 +69,18 @@ class Group:
     (https://docs.python.org/3/reference/import.html#finders-and-loaders).
     """
 
-    def __init__(self, names: list[str], marshalled: bytes) -> None:
+    def __init__(self, names: list[str], sizes: "Sizes", marshalled: bytes) -> None:
         self._names = names
+        self._sizes = sizes
         self._marshalled = marshalled
 
     def find_spec(self, name: str, *_: object) -> "ModuleSpec | None":
-        """Load the group if `name` is one of it."""
+        """Load the group if `name` is one of it; leave it to the source where that is another."""
         if name not in self._names:
             return None
         sys.meta_path.remove(self)
+        if not _are_here(self._sizes):
+            return None
         _put_modules(marshal.loads(self._marshalled))
         self._marshalled = b""
         return ModuleSpec(name, self)  # type: ignore[arg-type]

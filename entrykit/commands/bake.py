@@ -46,8 +46,7 @@ _RECORD_OFFSET = 1 << 14
 _LAUNCHER = """\
 #!{python} -IS
 # Written by `entrykit bake` (entrykit {version}); bake again rather than edit it.
-import gc, marshal, sys
-gc.disable()
+import marshal, sys
 sys.path += {search_path!r}
 start = c = None
 try:
@@ -91,11 +90,12 @@ def execute(arguments: argparse.Namespace) -> int:
     _check_hooks(settings)
     output = os.path.abspath(arguments.output)
     always, *later = _groups()
-    sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
-    groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
+    groups = [
+        ([name for name, _, _, _ in group], _sizes(group), marshal.dumps(group)) for group in later
+    ]
     head = sys.version.encode() + b"\0"
     version = (PACKAGE / "__init__.py").read_bytes()
-    record = marshal.dumps(cast("Any", (version, sizes, always, groups, configuration)))
+    record = marshal.dumps(cast("Any", (version, _sizes(always), always, groups, configuration)))
     baked = (head + marshal.dumps(_loader())).ljust(_RECORD_OFFSET, b"\0") + record
     text = _LAUNCHER.format(
         python=_interpreter(),
@@ -186,6 +186,10 @@ def _groups() -> "list[list[Module]]":
             _add_module(name, known, group)
         groups.append(group)
     return groups
+
+
+def _sizes(group: "list[Module]") -> list[tuple[str, int]]:
+    return [(path, os.stat(path).st_size) for _, path, _, _ in group]
 
 
 def _add_module(name: str, known: set[str], group: "list[Module]") -> None:

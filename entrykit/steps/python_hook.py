@@ -186,10 +186,8 @@ def _outcome(
 ) -> "tuple[int, tuple[Any, ...] | None]":
     """Run the hook; return its exit status and its report."""
     try:
-        # A launcher disables it; a hook may run for long. Frozen, what the parent had is left
-        # alone: to look at it all would copy its pages.
+        # What the parent had is left alone: to look at it all would copy its pages.
         gc.freeze()
-        gc.enable()
         given = HookStart(hook, start)
         try:
             said = _call(hook, code or _compile(hook), given)
