@@ -26,11 +26,9 @@ if TYPE_CHECKING:
     Module = tuple[str, str, bool, CodeType]
     # Paths and sizes.
     Sizes = list[tuple[str, int]]
-    # The content of __init__.py; the modules of every start and the sizes of their files; the
+    # The content of __init__.py; the sizes of all modules' files; the modules of every start; the
     # groups of those of some starts, with the names in them, marshalled; and the configuration.
-    Record = tuple[
-        bytes, Sizes, list[Module], list[tuple[list[str], Sizes, bytes]], BakedConfiguration
-    ]
+    Record = tuple[bytes, Sizes, list[Module], list[tuple[list[str], bytes]], BakedConfiguration]
 else:
     from _frozen_importlib import ModuleSpec
 
@@ -69,18 +67,15 @@ class Group:
     (https://docs.python.org/3/reference/import.html#finders-and-loaders).
     """
 
-    def __init__(self, names: list[str], sizes: "Sizes", marshalled: bytes) -> None:
+    def __init__(self, names: list[str], marshalled: bytes) -> None:
         self._names = names
-        self._sizes = sizes
         self._marshalled = marshalled
 
     def find_spec(self, name: str, *_: object) -> "ModuleSpec | None":
-        """Load the group if `name` is one of it; leave it to the source where that is another."""
+        """Load the group if `name` is one of it."""
         if name not in self._names:
             return None
         sys.meta_path.remove(self)
-        if not _are_here(self._sizes):
-            return None
         _put_modules(marshal.loads(self._marshalled))
         self._marshalled = b""
         return ModuleSpec(name, self)  # type: ignore[arg-type]

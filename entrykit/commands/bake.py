@@ -90,12 +90,11 @@ def execute(arguments: argparse.Namespace) -> int:
     _check_hooks(settings)
     output = os.path.abspath(arguments.output)
     always, *later = _groups()
-    groups = [
-        ([name for name, _, _, _ in group], _sizes(group), marshal.dumps(group)) for group in later
-    ]
+    sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
+    groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
     head = sys.version.encode() + b"\0"
     version = (PACKAGE / "__init__.py").read_bytes()
-    record = marshal.dumps(cast("Any", (version, _sizes(always), always, groups, configuration)))
+    record = marshal.dumps(cast("Any", (version, sizes, always, groups, configuration)))
     baked = (head + marshal.dumps(_loader())).ljust(_RECORD_OFFSET, b"\0") + record
     text = _LAUNCHER.format(
         python=_interpreter(),
@@ -186,10 +185,6 @@ def _groups() -> "list[list[Module]]":
             _add_module(name, known, group)
         groups.append(group)
     return groups
-
-
-def _sizes(group: "list[Module]") -> list[tuple[str, int]]:
-    return [(path, os.stat(path).st_size) for _, path, _, _ in group]
 
 
 def _add_module(name: str, known: set[str], group: "list[Module]") -> None:
