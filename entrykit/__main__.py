@@ -2,15 +2,25 @@
 
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal
+
 
 def main() -> int:
     """Run entrykit with the process's arguments; return its exit status."""
     words = sys.argv[1:]
     if words[:1] == ["run"] and words[1:2] != ["--help"]:
+        # At once: Python answers to INT with a traceback.
+        mask = _signal.pthread_sigmask(
+            _signal.SIG_BLOCK, (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
+        )
         from entrykit import boot
         from entrykit.steps import inherited
 
-        return boot.run(inherited.arguments()[1:])
+        return boot.run(inherited.arguments()[1:], mask=mask)
     from entrykit import commands
 
     return commands.main(words)

@@ -30,15 +30,17 @@ def run(
     words: list[bytes],
     baked: "BakedConfiguration | None" = None,
     execute: "Execute" = handoff.execute,
+    mask: "set[int] | None" = None,
 ) -> int:
     """Start with the words after `run`, and become the command; return only where that failed.
 
-    `baked` is what the launcher brings, which has no options: all its words are the command.
+    `baked` is what the launcher brings, which has no options: all its words are the command. `mask`
+    are the signals that the process was given blocked, where the caller has blocked some more.
     Returns the exit status: 2 usage, 78 configuration or environment, 124 a hook's time limit,
     126 and 127 the command, 128+n a stop signal, a failed hook's own, 70 a defect of entrykit.
     """
     try:
-        start(words, baked, execute)
+        start(inherited.take_over(mask), words, baked, execute)
     except StartError as error:
         log.report(error)
         return error.status
@@ -47,9 +49,13 @@ def run(
     return errors.DEFECT
 
 
-def start(words: list[bytes], baked: "BakedConfiguration | None", execute: "Execute") -> None:
-    """Tell the story; end it by an exec, or by raising StartError."""
-    given = inherited.take_over()
+def start(
+    given: "Inherited",
+    words: list[bytes],
+    baked: "BakedConfiguration | None",
+    execute: "Execute",
+) -> None:
+    """Tell the story, after the taking over; end it by an exec, or by raising StartError."""
     settings, wanted = configure_start(given, words, baked)
     if not wanted and not settings.program:
         hint = "give one after the image's name, or set `program` in the configuration"

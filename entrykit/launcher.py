@@ -33,14 +33,19 @@ else:
     from _frozen_importlib import ModuleSpec
 
 
-def start(record: "Record") -> None:
-    """Start from what was baked; never return."""
+def start(record: "Record", mask: set[int]) -> None:
+    """Start from what was baked; never return.
+
+    `mask` are the signals that the process was given blocked: the launcher's first line blocks
+    those that end a start, since Python else answers to INT with a traceback.
+    """
     version, sizes, modules, groups, configuration = record
     if not (_has_version(version, sizes[0][0]) and _are_here(sizes)):
-        start_from_source(configuration, reason="another entrykit than this one was baked")
+        reason = "another entrykit than this one was baked"
+        start_from_source(configuration, mask, reason=reason)
     _put_modules(modules)
     sys.meta_path[:0] = [Group(*group) for group in groups]
-    _run(configuration)
+    _run(configuration, mask)
 
 
 def _has_version(version: bytes, path: str) -> bool:
@@ -90,6 +95,7 @@ class Group:
 
 def start_from_source(
     configuration: "BakedConfiguration",
+    mask: set[int],
     has_record: bool = True,  # noqa: FBT001, FBT002 - one word in a launcher
     reason: str = "it was baked for another Python",
 ) -> None:
@@ -107,7 +113,7 @@ def start_from_source(
         reason = "the launcher's record cannot be read"
     log.warn(f"{reason}: loads its source, more slowly", hint="run `entrykit bake` again")
     path, content, _ = configuration
-    _run((path, None if content is None else b"", None))
+    _run((path, None if content is None else b"", None), mask)
 
 
 def _put_modules(modules: "list[Module]") -> None:
@@ -124,8 +130,8 @@ def _put_modules(modules: "list[Module]") -> None:
         exec(code, module.__dict__)  # noqa: S102 - it is the package's own
 
 
-def _run(configuration: "BakedConfiguration") -> None:
+def _run(configuration: "BakedConfiguration", mask: set[int]) -> None:
     from entrykit import boot  # just put there, or to be loaded now
     from entrykit.steps import inherited
 
-    posix._exit(boot.run(inherited.arguments(), configuration))  # noqa: SLF001
+    posix._exit(boot.run(inherited.arguments(), configuration, mask=mask))  # noqa: SLF001

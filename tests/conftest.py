@@ -4,6 +4,7 @@ A marker names the requirement. `ENTRYKIT_REQUIRE=docker,root` makes a missing o
 machine that is to run all of them.
 """
 
+import contextlib
 import functools
 import gc
 import os
@@ -35,9 +36,10 @@ def _has_engine() -> bool:
         from docker.errors import DockerException
     except ImportError:
         return False
-    try:
+    client = None
+    with contextlib.suppress(DockerException):
         client = docker.from_env(timeout=10)
-    except DockerException:
+    if client is None:
         # It leaves a socket for the collector, which warns of it in the middle of some test.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import entrykit
 from entrykit.settings import options
-from entrykit.steps import configure, discover, handoff, kinds, search
+from entrykit.steps import configure, discover, handoff, kinds, python_hook, search
 from entrykit.system import files, log, writing
 from entrykit.system.errors import StartError
 
@@ -41,12 +41,13 @@ _GROUPS = (
 _HASHBANG_LIMIT_BYTES = 127
 
 # Each line of it is compiled at each start: ten lines more cost 0.1 ms. What the executed code
-# leaves are `start` and `record`.
+# leaves are `start` and `record`. The signals are HUP, INT, QUIT and TERM, 0 is SIG_BLOCK.
 _RECORD_OFFSET = 1 << 14
 _LAUNCHER = """\
 #!{python} -IS
 # Written by `entrykit bake` (entrykit {version}); bake again rather than edit it.
-import marshal, sys
+import _signal, marshal, sys
+m = _signal.pthread_sigmask(0, (1, 2, 3, 15))
 sys.path += {search_path!r}
 start = c = None
 try:
@@ -56,9 +57,9 @@ try:
 except Exception:
     start = c = None
 if start:
-    start(record)
+    start(record, m)
 from entrykit.launcher import start_from_source
-start_from_source({configuration!r}, c is not None)
+start_from_source({configuration!r}, m, len(c or b"") > {head_length})
 """
 
 
@@ -85,10 +86,14 @@ def execute(arguments: argparse.Namespace) -> int:
     told = options.read_variables(own.items())
     log.set_level(options.log_level(told))
     if arguments.config:
-        told["config"] = os.fsencode(os.path.abspath(arguments.config))
+        told["config"] = os.fsencode(arguments.config)
+    if "config" in told:
+        told["config"] = os.path.abspath(told["config"])
     settings, configuration = _read_configuration(told)
     _check_hooks(settings)
     output = os.path.abspath(arguments.output)
+    if os.path.isdir(output):
+        raise StartError(f"cannot write {output}: it is a directory", hint="-o names a file")
     always, *later = _groups()
     sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
     groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
@@ -128,7 +133,7 @@ def _check_hooks(settings: "Settings") -> None:
         if hook.kind == kinds.PYTHON:
             try:
                 compile(Path(os.fsdecode(hook.path)).read_bytes(), log.text(hook.path), "exec")
-            except (SyntaxError, ValueError) as error:
+            except python_hook.COMPILE_ERRORS as error:
                 place = f"{log.text(hook.path)}:{getattr(error, 'lineno', None) or 1}"
                 found.problems.append((place, f"it is not Python: {error}", "correct it"))
     discover.report(found, settings)

@@ -61,8 +61,10 @@ def parse(content: bytes, name: str) -> "Configuration":
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StartError("it is not UTF-8 text", where=f"{name}:{line}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StartError(f"it is not valid TOML: {error}", where=name) from None
+    except (ValueError, RecursionError) as error:
+        # A number of more than 4,300 digits is a ValueError of its own.
+        hint = "save it as UTF-8 without BOM" if content.startswith(b"\xef\xbb\xbf") else ""
+        raise StartError(f"it is not valid TOML: {error}", hint=hint, where=name) from None
     reader = _Reader(text, name)
     configuration = record.empty()
     for key, given in document.items():
@@ -167,7 +169,7 @@ def _found(given: object) -> str:
     """Say what a value is, not the value: it may be a secret's default."""
     names = {bool: "a truth value", int: "an integer", float: "a number", dict: "a table"}
     if isinstance(given, str):
-        return "an empty string" if not given else "another string"
+        return "a string" if given else "an empty string"
     if isinstance(given, list):
-        return "another list" if given else "an empty list"
+        return "a list" if given else "an empty list"
     return names.get(type(given), "a date or time")

@@ -73,4 +73,6 @@ def plain_number(value: object) -> str:
     """Return a number or a string as it is written; raise ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError(value)
-    return value if isinstance(value, str) else format(value, "f" if value % 1 else ".0f")
+    if isinstance(value, float):
+        return format(value, "f" if value % 1 else ".0f")
+    return str(value)

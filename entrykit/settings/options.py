@@ -85,7 +85,7 @@ def log_level(given: dict[str, bytes]) -> int:
         if form in log.LEVELS:
             level = log.LEVELS[form]
         elif form not in ("text", ""):
-            message = f"unknown form or level of the log: {form}"
+            message = "--log (ENTRYKIT_LOG) has an unknown form or level"
             raise StartError(message, hint="known are text, quiet, info and debug")
     return level
 

@@ -78,6 +78,14 @@ def _variable(value: object) -> str:
     return value
 
 
+def _file(value: object) -> str:
+    if not isinstance(value, str) or not value or "\0" in value or value[-1] == "/":
+        raise ValueError("the path of a file, or its bare name")
+    if "/" not in value and value[0] == ".":
+        raise ValueError("a bare name without a dot before it")
+    return value
+
+
 def _trust(value: object) -> str:
     if value != "any":
         raise ValueError('"any"')
@@ -87,12 +95,25 @@ def _trust(value: object) -> str:
 def _stop_signals(value: object) -> list[int]:
     numbers = []
     for word in _words(value):
-        bare = word.upper().removeprefix("SIG")
-        number = getattr(signal, f"SIG{bare}", None)
-        if not isinstance(number, signal.Signals) or bare in _NO_STOPS:
-            raise ValueError(f"a list of signal names, which {word!r} is not")
-        numbers.append(int(number))
+        number = _signal_number(word)
+        if number is None:
+            raise ValueError(f"a list of signals that can be waited for, which {word!r} is not")
+        numbers.append(number)
     return numbers
+
+
+def _signal_number(word: str) -> int | None:
+    """Return the number of a signal as STOPSIGNAL names it: TERM, SIGTERM, 15, RTMIN+3."""
+    bare = word.upper().removeprefix("SIG")
+    base, plus, offset = bare.partition("+")
+    if base == "RTMIN" and plus and offset.isascii() and offset.isdigit():
+        number = signal.SIGRTMIN + int(offset)
+    elif bare.isascii() and bare.isdigit():
+        number = int(bare)
+    else:
+        number = getattr(signal, f"SIG{bare}", 0)
+    refused = {getattr(signal, f"SIG{name}") for name in _NO_STOPS}
+    return int(number) if number in signal.valid_signals() - refused else None
 
 
 TOP: dict[str, Check] = {
@@ -127,7 +148,7 @@ STOCK: dict[str, dict[str, tuple[Check, object]]] = {
     "htpasswd": {
         "username": (_variable, ...),
         "password": (_variable, ...),
-        "file": (_word, "htpasswd"),
+        "file": (_file, "htpasswd"),
         "option": (_word, ""),
     },
 }

@@ -25,7 +25,7 @@ KINDS = (ENV, UNSET, OPTIONS, ARGS, COMMAND)
 STRING_LIMIT_BYTES = 131071
 _NOWHERE = b"/dev/null"
 # The time of a directory that nothing was put into: none that a clock gives.
-_UNTOUCHED_NS = 1_000_000_000
+_UNTOUCHED_NS = 123_456_789_987_654_321
 _RESERVED = b"ENTRYKIT_"
 
 
@@ -87,10 +87,11 @@ def _check_value(what: str, value: bytes, more_bytes: int) -> None:
 class Directories:
     """The five directories, made when a hook is about to run; none where no place can be had."""
 
-    __slots__ = ("_number", "_paths", "_runtime", "variables")
+    __slots__ = ("_number", "_paths", "_runtime", "_times_ns", "variables")
 
     def __init__(self) -> None:
         self._number = 0
+        self._times_ns: list[tuple[int, int]] = []
         self._paths: list[bytes] = []
         self._runtime: bytes | None = None
         # What tells a hook where the directories are; without them, where a write fails.
@@ -120,6 +121,7 @@ class Directories:
             for path in paths:
                 writing.make_directory(path, 0o700)
                 posix.utime(path, ns=(_UNTOUCHED_NS, _UNTOUCHED_NS))
+            self._times_ns = _times_ns(paths)
         except OSError as error:
             self.discard()
             reason = files.cannot("make", path, error).problems[0][1]
@@ -150,7 +152,7 @@ class Directories:
 
     def discard(self) -> None:
         """Remove the directories and what is in them; the next hook gets new ones."""
-        paths, self._paths = self._paths, []
+        paths, self._paths, self._times_ns = self._paths, [], []
         self.variables = _variables([_NOWHERE + b"/" + kind.encode() for kind in KINDS])
         for path in paths:
             try:
@@ -174,12 +176,13 @@ class Directories:
             runtime.remove(self._runtime)
 
     def _is_touched(self) -> bool:
-        """Tell whether anything was put into a directory: that changes its time (inode(7)).
+        """Tell whether anything was put into a directory: that changes its times (inode(7)).
 
-        One call for each instead of the seven that listing an empty directory takes.
+        One call for each instead of the seven that listing an empty directory takes. Both times:
+        a copy may set the one back, and the clock may not have moved on for the other.
         """
         try:
-            return any(posix.stat(path).st_mtime_ns != _UNTOUCHED_NS for path in self._paths)
+            return _times_ns(self._paths) != self._times_ns
         except OSError:
             return True
 
@@ -188,6 +191,11 @@ class Directories:
             return writing.is_full(self.runtime())
         except OSError:
             return False
+
+
+def _times_ns(paths: list[bytes]) -> list[tuple[int, int]]:
+    statuses = [posix.stat(path) for path in paths]
+    return [(status.st_mtime_ns, status.st_ctime_ns) for status in statuses]
 
 
 def _variables(paths: list[bytes]) -> dict[bytes, bytes]:

@@ -73,15 +73,24 @@ def _own_or_from_file(
     if value:
         message = f"is set, and so is {file_name.decode()}"
         raise StartError(message, hint="set one of the two")
-    value = _read_value(path)
+    value = _read_value(path, file_name)
     environment.unset(file_name)
     environment.set(name, value)
     return value
 
 
-def _read_value(path: bytes) -> bytes:
-    """Return what a secret's file holds, without the newlines at its end and one CR before them."""
-    content = files.read(path, files.SECRET_LIMIT_BYTES)
+def _read_value(path: bytes, file_name: bytes) -> bytes:
+    """Return what a secret's file holds, without the newlines at its end and one CR before them.
+
+    What is no absolute path is not shown: it may be the secret itself, by mistake.
+    """
+    try:
+        content = files.read(path, files.SECRET_LIMIT_BYTES)
+    except StartError:
+        if path.startswith(b"/"):
+            raise
+        message = f"cannot read the file that {file_name.decode()} names"
+        raise StartError(message, hint="it is no absolute path") from None
     value = content.rstrip(b"\n").removesuffix(b"\r")
     if b"\0" in value:
         raise StartError(f"cannot use {log.text(path)}: it holds a NUL byte")

@@ -47,15 +47,17 @@ def become(start: "Start", execute: "Execute") -> None:
     candidates = _candidates(words[0], start.search_path())
     start.inherited.signals.check()
     start.inherited.restore()
-    failed, failure = words[0], OSError()
+    failed, failure, is_there = words[0], OSError(), False
     for candidate in candidates:
         try:
             execute(start.environment, candidate, words)
         except OSError as error:
+            # The first that is there, and cannot be run, says more than all that are not.
+            if not is_there:
+                failed, failure, is_there = candidate, error, _is_there(candidate)
             if not isinstance(error, _NEXT_DIRECTORY):
-                raise _cannot_run(words[0], candidate, error) from None
-            if not isinstance(failure, PermissionError):
-                failed, failure = candidate, error
+                break
+    start.inherited.signals.expect_broken_pipe()
     raise _cannot_run(words[0], failed, failure)
 
 
@@ -77,7 +79,7 @@ def _cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
     if not word:
         return StartError("cannot run the command: its first word is empty", errors.NOT_FOUND)
     if isinstance(error, FileNotFoundError):
-        if b"/" in word and _is_there(path):
+        if _is_there(path):
             message = f"cannot run {name}: its interpreter or its loader is missing"
             return StartError(message, errors.NOT_FOUND, "see its first line, or `ldd` it")
         hint = ""

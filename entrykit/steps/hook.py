@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from entrykit.steps.state import Start
     from entrykit.system.spawn import Ending
 
+_NOT_STARTED = "the command was not started"
+
 
 def run(hook: "Hook", start: "Start") -> None:
     """Run one hook and apply the changes that it asked for.
@@ -24,29 +26,40 @@ def run(hook: "Hook", start: "Start") -> None:
     Raises StartError where it exited with another status than 0, was killed or ran out of time,
     or where its changes cannot be made. All of them are then dropped.
     """
+    where, directory = log.text(hook.name), log.text(hook.directory)
     began = time.monotonic()
-    log.debug(f"runs, in {log.text(hook.directory)}", log.text(hook.name))
+    log.debug(f"runs, in {directory}", where)
     try:
-        said = _run(hook, start, began)
+        said = _run(hook, start)
     except signals.Stopped:
         raise
     except StartError as error:
+        has_directories = start.directories.are_there()
         start.directories.discard()
+        took = log.duration(time.monotonic() - began)
+        outcome = "going on, as on-error=continue says" if hook.goes_on else _NOT_STARTED
+        error.problems = [
+            (where, f"{message} after {took}, in {directory}; {outcome}", hint)
+            for _, message, hint in error.problems
+        ]
         if not hook.goes_on:
-            raise
-        _, message, hint = error.problems[-1]
-        log.warn(f"{message}; going on, as on-error=continue says", log.text(hook.name), hint)
+            raise error if has_directories else _without_directories(error) from None
+        log.warn(*error.problems[-1][1::-1], error.problems[-1][2])
         return
     took = log.duration(time.monotonic() - began)
-    log.info(f"{said} ({took})" if said else f"done ({took})", log.text(hook.name))
+    log.info(f"{said} ({took})" if said else f"done ({took})", where)
 
 
-def _run(hook: "Hook", start: "Start", began: float) -> str:
+def _run(hook: "Hook", start: "Start") -> str:
     """Run a hook and apply its changes; return what it says it did, "" for nothing."""
     reports = hook.kind in (kinds.SOURCED, kinds.PYTHON)
-    report = spawn.memory_file("entrykit-report") if reports else -1
+    report = -1
     try:
-        child = _start_child(hook, start, report)
+        try:
+            report = spawn.memory_file("entrykit-report") if reports else -1
+            child = _start_child(hook, start, report)
+        except OSError as error:
+            raise _cannot_be_started(error) from None
         ending = spawn.wait(
             child,
             start.inherited.signals,
@@ -55,49 +68,40 @@ def _run(hook: "Hook", start: "Start", began: float) -> str:
         )
         raw = spawn.take_report(report) if reports else b""
     finally:
-        if reports:
+        if report >= 0:
             posix.close(report)
-    where = log.text(hook.name)
     if ending.stopped_by:
-        raise signals.Stopped(ending.stopped_by, where)
-    asked, said, error = Changes(), "", None
+        raise signals.Stopped(ending.stopped_by, log.text(hook.name))
+    if ending.status or ending.timed_out:
+        raise _failure(hook, ending, raw)
+    asked, said = Changes(), ""
     if hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # loaded already
 
-        asked, said, error = python_hook.read_report(raw)
-    if ending.status or ending.timed_out:
-        failure = _failure(hook, ending, error, time.monotonic() - began)
-        raise failure if start.directories.are_there() else _without_directories(failure)
-    try:
-        _read_changes(hook, start, asked, raw, child)
-        start.apply(asked, hook)
-    except StartError as fault:
-        fault.problems = [(where, message, hint) for _, message, hint in fault.problems]
-        raise
+        said = python_hook.read_report(raw, asked)
+    _read_changes(hook, start, asked, raw, child)
+    start.apply(asked)
     return said
 
 
 def _start_child(hook: "Hook", start: "Start", report: int) -> int:
-    """Start a hook, each kind in its way, and return the child's process id."""
-    try:
-        environment = start.environment_for(hook)
-        if hook.kind == kinds.PYTHON:
-            from entrykit.steps import python_hook  # costs 1 ms, once
+    """Start a hook, each kind in its way, and return the child's process id. Raises OSError."""
+    environment = start.environment_for(hook)
+    if hook.kind == kinds.PYTHON:
+        from entrykit.steps import python_hook  # costs 1 ms, once
 
-            return python_hook.start_child(hook, start, environment, report)
-        if hook.kind == kinds.SOURCED:
-            words = sourced.argv(hook.words, hook.path, start.command.words())
-            return spawn.program(words, environment, report)
-        return spawn.program(hook.words, environment)
-    except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        hint = "its interpreter or its loader is missing" if missing else ""
-        raise StartError(
-            f"cannot be started: {os_reason(error)}, in {log.text(hook.directory)}",
-            errors.NOT_FOUND if missing else errors.CANNOT_EXECUTE,
-            hint,
-            where=log.text(hook.name),
-        ) from None
+        return python_hook.start_child(hook, start, environment, report)
+    if hook.kind == kinds.SOURCED:
+        words = sourced.argv(hook.words, hook.path, start.command.words())
+        return spawn.program(words, environment, report)
+    return spawn.program(hook.words, environment)
+
+
+def _cannot_be_started(error: OSError) -> StartError:
+    missing = isinstance(error, FileNotFoundError)
+    hint = "its interpreter or its loader is missing" if missing else ""
+    status = errors.NOT_FOUND if missing else errors.CANNOT_EXECUTE
+    return StartError(f"cannot be started: {os_reason(error)}", status, hint)
 
 
 def _read_changes(hook: "Hook", start: "Start", asked: Changes, report: bytes, child: int) -> None:
@@ -120,32 +124,28 @@ def _read_changes(hook: "Hook", start: "Start", asked: Changes, report: bytes, c
 
 def _without_directories(failure: StartError) -> StartError:
     """Add to a hook's failure what may be its cause."""
-    hint = "no runtime directory could be had to ask for changes in: mount a tmpfs at /run"
+    hint = (
+        "it had no runtime directory to ask for changes in: mount a tmpfs at /run if it needs one"
+    )
     failure.problems = [
         (where, message, given or hint) for where, message, given in failure.problems
     ]
     return failure
 
 
-def _failure(
-    hook: "Hook", ending: "Ending", error: "StartError | None", took_seconds: float
-) -> StartError:
-    """Return the error that says how a hook failed: last in the log, it says all."""
-    where, directory = log.text(hook.name), log.text(hook.directory)
-    took = log.duration(took_seconds)
-    tail = f"after {took}, in {directory}; the command was not started"
+def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
+    """Return the error that says how a hook has failed."""
     if ending.timed_out:
         limit = log.duration(hook.timeout_seconds or 0)
-        message = f"was ended at its time limit of {limit} {tail}"
-        return StartError(message, errors.TIMED_OUT, where=where)
+        return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT)
     if ending.signal:
-        message = f"was killed by {signals.name(ending.signal)} {tail}"
-        return StartError(message, ending.status, where=where)
-    if error is not None and error.problems:
-        fault = StartError("", ending.status)
-        fault.problems = [
-            (where, f"{message}; exit status {ending.status} {tail}", hint)
-            for _, message, hint in error.problems
-        ]
-        return fault
-    return StartError(f"failed with exit status {ending.status} {tail}", ending.status, where=where)
+        return StartError(f"was killed by {signals.name(ending.signal)}", ending.status)
+    if hook.kind == kinds.PYTHON:
+        from entrykit.steps import python_hook  # loaded already
+
+        problems = python_hook.read_problems(report)
+        if problems:
+            status = f"; exit status {ending.status}"
+            said = [(where, message + status, hint) for where, message, hint in problems]
+            return errors.together(said, ending.status)
+    return StartError(f"failed with exit status {ending.status}", ending.status)

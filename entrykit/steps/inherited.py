@@ -108,8 +108,8 @@ class Inherited:
 
     __slots__ = ("_closed", "descriptors", "environment", "signals")
 
-    def __init__(self) -> None:
-        self.signals = Signals()
+    def __init__(self, mask: "set[int] | None" = None) -> None:
+        self.signals = Signals(mask)
         self.environment = Environment(_entries_from_kernel() or _entries_from_python())
         self._closed = _open_missing_streams()
         self.descriptors = [
@@ -129,12 +129,13 @@ class Inherited:
         self.signals.restore()
 
 
-def take_over() -> Inherited:
+def take_over(mask: "set[int] | None") -> Inherited:
     """Block all signals, and read and set aside what the process was given.
 
-    Signals come first: from here on a stop signal is kept until it is asked for.
+    Signals come first: from here on a stop signal is kept until it is asked for. `mask` is what
+    was blocked at first, where the caller has blocked some already.
     """
-    return Inherited()
+    return Inherited(mask)
 
 
 def arguments() -> list[bytes]:
@@ -197,6 +198,9 @@ def _open_missing_streams() -> list[int]:
             posix.fstat(descriptor)
         except OSError:
             closed.append(descriptor)
-    for _ in closed:
-        posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+    try:
+        for _ in closed:
+            posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
+    except OSError as error:
+        raise files.cannot("open", b"/dev/null", error) from None
     return closed

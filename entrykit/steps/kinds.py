@@ -95,7 +95,8 @@ def _find_program(word: bytes, search_path: bytes) -> bytes:
     for candidate in candidates:
         try:
             status = posix.stat(candidate)
-        except OSError:
+        except (OSError, ValueError):
+            # A NUL byte in a `#!` line is a ValueError.
             continue
         if files.is_regular(status.st_mode) and posix.access(candidate, posix.X_OK):
             return candidate

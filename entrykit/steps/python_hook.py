@@ -14,21 +14,31 @@ import sys
 
 from entrykit.steps.changes import Changes
 from entrykit.system import files, log, spawn, writing
-from entrykit.system.errors import StartError
+from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterator, MutableMapping, Sequence
     from types import CodeType
     from typing import Any
 
     from entrykit.steps.discover import Hook
     from entrykit.steps.state import Start
+    from entrykit.system.errors import Problem
 else:
     # The same class, without the modules beside it: 1.5 ms less.
     from _collections_abc import MutableMapping
 
 SOURCE_LIMIT_BYTES = 16 << 20
+# A larger one is compiled in its own process, which a stop ends at once.
+_QUICK_LIMIT_BYTES = 1 << 18
+# Of entrykit's own variables, which are the hook's and not the command's.
+_OWN = "ENTRYKIT_"
+# The report of a hook that asks for nothing and says nothing.
+_NOTHING = b"."
+_CHANGES, _PROBLEMS = "changes", "problems"
+# What a source can make compile() raise.
+COMPILE_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
 
 
 class Log:
@@ -61,6 +71,8 @@ class Variables(MutableMapping[str, str]):
         self._changes = changes
 
     def __getitem__(self, name: str) -> str:
+        if name.startswith(_OWN):
+            raise KeyError(name)
         return os.environ[name]
 
     def __setitem__(self, name: str, value: str) -> None:
@@ -79,10 +91,10 @@ class Variables(MutableMapping[str, str]):
         self._changes.check()
 
     def __iter__(self) -> "Iterator[str]":
-        return iter(os.environ)
+        return (name for name in os.environ if not name.startswith(_OWN))
 
     def __len__(self) -> int:
-        return len(os.environ)
+        return sum(1 for _ in self)
 
 
 class HookStart:
@@ -116,14 +128,21 @@ class HookStart:
 
     @command.setter
     def command(self, words: list[str]) -> None:
+        self._changes.command = _raw_words(words, "start.command")
         self._command = list(words)
-        self._changes.command = [os.fsencode(word) for word in words]
 
     def _asked(self) -> Changes:
-        self._changes.options = [os.fsencode(word) for word in self.options]
-        self._changes.args = [os.fsencode(word) for word in self.args]
+        self._changes.options = _raw_words(self.options, "start.options")
+        self._changes.args = _raw_words(self.args, "start.args")
         self._changes.check()
         return self._changes
+
+
+def _raw_words(words: list[str], what: str) -> list[bytes]:
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        message = f"{what} is to be a list of strings"
+        raise StartError(message, 1)
+    return [os.fsencode(word) for word in words]
 
 
 def start_child(hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int) -> int:
@@ -138,30 +157,43 @@ def start_child(hook: "Hook", start: "Start", environment: dict[bytes, bytes], r
         # What a hook prints is to stand in the log in the order in which it came.
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     try:
-        code = _compile(hook)
-    except (StartError, SyntaxError, ValueError):
+        code = _compile(hook, _QUICK_LIMIT_BYTES)
+    except (StartError, *COMPILE_ERRORS):
         code = None
     return spawn.fork(
         lambda kept: _run(hook, start, code, kept), report, start.inherited.descriptors
     )
 
 
-def read_report(raw: bytes) -> "tuple[Changes, str, StartError | None]":
-    """Return what a Python hook asked for, what it says it did, and the error that it ended by."""
-    changes = Changes()
-    if not raw:
-        return changes, "", None
-    report = marshal.loads(raw)
-    if report[0] == "error":
-        error = StartError("", report[1])
-        error.problems = report[2]
-        return changes, "", error
-    _, changes.set, changes.unset, changes.options, changes.args, changes.command, said = report
-    return changes, said, None
+def read_report(raw: bytes, changes: Changes) -> str:
+    """Put what a Python hook asked for into `changes`; return what it says it did.
+
+    Raises StartError where it ended without having said it.
+    """
+    if raw == _NOTHING:
+        return ""
+    try:
+        _, changes.set, changes.unset, changes.options, changes.args, changes.command, said = (
+            marshal.loads(raw)
+        )
+    except (EOFError, TypeError, ValueError):
+        message = "ended without saying what it changed"
+        hint = "it was replaced or ended at once (exec, os._exit), or wrote to others' descriptors"
+        raise StartError(message, hint=hint) from None
+    return str(said)
 
 
-def _compile(hook: "Hook") -> "CodeType":
-    source = files.read(hook.path, SOURCE_LIMIT_BYTES)
+def read_problems(raw: bytes) -> "Sequence[Problem]":
+    """Return the problems that a Python hook has ended by, () where it reported none."""
+    try:
+        kind, problems = marshal.loads(raw)
+    except (EOFError, TypeError, ValueError):
+        return ()
+    return problems if kind == _PROBLEMS else ()
+
+
+def _compile(hook: "Hook", limit_bytes: int = SOURCE_LIMIT_BYTES) -> "CodeType":
+    source = files.read(hook.path, limit_bytes)
     return compile(source, os.fsdecode(hook.path), "exec", dont_inherit=True)
 
 
@@ -172,12 +204,13 @@ def _run(hook: "Hook", start: "Start", code: "CodeType | None", report: int) -> 
     except BaseException:  # noqa: BLE001 - whatever a hook raises is the hook's, and printed
         _print_traceback()
         status, content = 1, None
-    _flush()
+    _finish()
     try:
-        if content is not None:
-            writing.write_all(report, marshal.dumps(content))
-    except OSError:
-        return 1
+        writing.write_all(report, _NOTHING if content is None else marshal.dumps(content))
+    except OSError as error:
+        reason = f"cannot say what it changed: {os_reason(error)}"
+        log.warn(reason, log.text(hook.name), "it has closed a descriptor that is not its own")
+        return status or 1
     return status
 
 
@@ -197,11 +230,11 @@ def _outcome(
             said = ""
         asked = given._asked()  # noqa: SLF001 - not for hooks
     except StartError as error:
-        return error.status, ("error", error.status, tuple(error.problems))
+        return error.status, (_PROBLEMS, tuple(error.problems))
     if not said and asked.is_empty():
         return 0, None
     return 0, (
-        "changes", asked.set, asked.unset, asked.options, asked.args, asked.command, said,
+        _CHANGES, asked.set, asked.unset, asked.options, asked.args, asked.command, said,
     )  # fmt: skip
 
 
@@ -251,8 +284,10 @@ def _print_traceback() -> None:
     traceback.print_exception(kind, error, trace)
 
 
-def _flush() -> None:
-    """Let go what a hook has printed and what it wants done at exit: the child ends by _exit."""
+def _finish() -> None:
+    """Do what an interpreter does at its end: the child ends by _exit."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()  # noqa: SLF001 - waits for those that are no daemons
     if "atexit" in sys.modules:
         sys.modules["atexit"]._run_exitfuncs()  # noqa: SLF001 - what Python's own end calls
     for stream in (sys.stdout, sys.stderr):

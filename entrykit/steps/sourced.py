@@ -117,7 +117,9 @@ def _parse_declaration(report: bytes, position: int) -> tuple[bytes, bytes | Non
     if name_end < 0:
         return name, None, line_end + 1
     value, position = _parse_word(report, name_end + 1)
-    return name, value, position
+    # bash shows an array that is marked for export, and exports nothing of it.
+    is_array = any(word[:1] == b"-" and b"a" in word.lower() for word in head.split()[1:-1])
+    return name, None if is_array else value, position
 
 
 def _parse_word(report: bytes, position: int) -> tuple[bytes, int]:

@@ -65,13 +65,13 @@ class Start:
         environment.update(self.directories.variables)
         return environment
 
-    def apply(self, changes: "Changes", hook: "Hook") -> None:
+    def apply(self, changes: "Changes") -> None:
         """Make a hook's changes, all or none. Raises StartError, status 78."""
         command = self.command
         if changes.command is not None:
             command = commands.complete(changes.command, self.settings.program)
         if changes.options and not command.program:
-            raise self._no_place_for_options(command, hook)
+            raise self._no_place_for_options(command)
         command.options += changes.options
         command.rest += changes.args
         self.command = command
@@ -80,7 +80,7 @@ class Start:
         for name in changes.unset:
             self.environment.unset(name)
 
-    def _no_place_for_options(self, command: "Command", hook: "Hook") -> StartError:
+    def _no_place_for_options(self, command: "Command") -> StartError:
         name = log.text(command.words()[0])
         if self.settings.program:
             program = log.text(b" ".join(self.settings.program))
@@ -88,4 +88,4 @@ class Start:
         else:
             message = f"asks for options for {name}, but no program is configured"
         hint = "options need a `program` to stand after; arguments go to the end of any command"
-        return StartError(message, hint=hint, where=log.text(hook.name))
+        return StartError(message, hint=hint)

@@ -126,8 +126,10 @@ def _remove_own(path: bytes) -> bool:
     """Remove the file if an earlier start made it: never one that somebody else has put there."""
     if not _is_own(path):
         return False
+    # The note last: without it the file would never be ours again.
+    is_removed = writing.remove(path)
     writing.remove(_note(path))
-    return writing.remove(path)
+    return is_removed
 
 
 def _is_own(path: bytes) -> bool:

@@ -95,8 +95,13 @@ def _take_over_directory(path: bytes, holder: bytes) -> bool:
         if mark:
             posix.unlink(holder)
         posix.symlink(_process_mark("self"), holder)
-        writing.empty(path, but_for=_HOLDER.decode())
-        posix.fchmod(directory, _MODE)
+        try:
+            writing.empty(path, but_for=_HOLDER.decode())
+            posix.fchmod(directory, _MODE)
+        except OSError:
+            # Something is mounted in it, and so is somebody else's.
+            posix.unlink(holder)
+            return False
     finally:
         posix.close(directory)
     return True

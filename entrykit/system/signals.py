@@ -38,9 +38,13 @@ class Signals:
 
     __slots__ = ("_child_was_ignored", "_inherited_mask", "_stops", "_waited_for")
 
-    def __init__(self) -> None:
-        """Block all signals that can be blocked."""
-        self._inherited_mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _BLOCKED)
+    def __init__(self, inherited_mask: "set[int] | None" = None) -> None:
+        """Block all signals that can be blocked.
+
+        `inherited_mask` is what was blocked at first, where some are blocked since.
+        """
+        blocked_now = _signal.pthread_sigmask(_signal.SIG_BLOCK, _BLOCKED)
+        self._inherited_mask = blocked_now if inherited_mask is None else inherited_mask
         self._child_was_ignored = _signal.getsignal(CHILD) == _signal.SIG_IGN
         if self._child_was_ignored:
             # Ignored, it would take the statuses of the hooks away (waitpid(2), NOTES).
@@ -87,6 +91,10 @@ class Signals:
         for number in _HIDDEN_BY_PYTHON:
             _signal.signal(number, _signal.SIG_DFL)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._inherited_mask)
+
+    def expect_broken_pipe(self) -> None:
+        """Ignore SIGPIPE again: the exec has failed, and that the log may be gone is no matter."""
+        _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
 
 
 def reset() -> None:

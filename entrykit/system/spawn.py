@@ -1,8 +1,10 @@
 """Owns processes: starting a child and waiting for it.
 
 A child gets /dev/null as standard input, the container's standard error as its output and error,
-its own process group, default signal dispositions and an empty mask. It gets no descriptor above
-2: those that the command is to inherit are close-on-exec as long as the start goes on.
+a session of its own, default signal dispositions and an empty mask. It gets no descriptor above 2:
+those that the command is to inherit are close-on-exec as long as the start goes on. In a session of
+its own it has no terminal, which would stop it silently when it asks for one (SIGTTIN), and cannot
+leave its process group for the start's, out of reach of a stop.
 
 posix_spawn(3) rather than fork(2) where a program follows: the C library's vfork costs a fifth of
 copying an interpreter's page tables.
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _NULL_INPUT = (posix.POSIX_SPAWN_OPEN, 0, "/dev/null", posix.O_RDONLY, 0)
 _OUTPUT_TO_ERROR = (posix.POSIX_SPAWN_DUP2, 2, 1)
+# Onto itself: where the start was given none, what stands in for it is close-on-exec.
+_ERROR_STAYS = (posix.POSIX_SPAWN_DUP2, 2, 2)
 _SWEEP_SECONDS = 0.01
 
 
@@ -36,7 +40,7 @@ def program(
     cannot be started.
     """
     actions: list[tuple[int, int, str | int] | tuple[int, int, str, int, int] | tuple[int, int]]
-    actions = [_NULL_INPUT, _OUTPUT_TO_ERROR]
+    actions = [_NULL_INPUT, _OUTPUT_TO_ERROR, _ERROR_STAYS]
     if report is not None:
         actions.append((posix.POSIX_SPAWN_DUP2, report, 3))
     return posix.posix_spawn(
@@ -44,7 +48,7 @@ def program(
         argv,
         environment,
         file_actions=actions,
-        setpgroup=0,
+        setsid=True,
         setsigmask=(),
         setsigdef=signals.RESETTABLE,
     )
@@ -58,15 +62,10 @@ def fork(body: "Callable[[int], int]", report: int, not_for_child: "Sequence[int
     """
     child = posix.fork()
     if child:
-        try:
-            posix.setpgid(child, child)
-        except OSError:
-            # The child was quicker, and may be gone already.
-            pass
         return child
     status = 1
     try:
-        posix.setpgid(0, 0)
+        posix.setsid()
         null = posix.open("/dev/null", posix.O_RDONLY)
         posix.dup2(null, 0)
         posix.dup2(2, 1)
@@ -135,11 +134,11 @@ def wait(
                 break
         elif received.is_stop(taken) or not taken:
             if stopped_by or timed_out:
-                _signal_group(child, signals.KILL)
+                _signal_child(child, signals.KILL)
                 deadline = None
             else:
-                _signal_group(child, signals.TERMINATE)
-                _signal_group(child, signals.CONTINUE)
+                _signal_child(child, signals.TERMINATE)
+                _signal_child(child, signals.CONTINUE)
                 deadline = time.monotonic() + grace_seconds
             stopped_by = taken or stopped_by
             timed_out = timed_out or not taken
@@ -218,7 +217,14 @@ def _group_runs(group: int) -> bool:
     return not names
 
 
+def _signal_child(child: int, number: int) -> None:
+    """Send a signal to a child's group, or to a child that was forked just now and has none yet."""
+    if not _signal_group(child, number):
+        posix.kill(child, number)
+
+
 def _signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; tell whether it has members."""
     try:
         posix.killpg(group, number)
     except ProcessLookupError:

@@ -88,34 +88,55 @@ def names_in(directory: int) -> list[bytes]:
 
 
 def empty(path: bytes, but_for: str = "") -> None:
-    """Remove all that a directory holds, but for one name; follow no link. Raises OSError."""
+    """Remove all that a directory holds, but for one name; follow no link. Raises OSError.
+
+    A directory in it is first given another name here: that fails (EBUSY) where something is
+    mounted there, before anything of that is touched, and it needs no recursion however deep
+    somebody has nested them.
+    """
     directory = open_directory(path)
     try:
-        _empty(directory, but_for)
+        while names := [name for name in posix.listdir(directory) if name != but_for]:
+            for name in names:
+                if not _is_directory(name, directory):
+                    posix.unlink(name, dir_fd=directory)
+                    continue
+                moved = _move(name, directory, directory)
+                inner = posix.open(moved, _OWN_DIRECTORY, dir_fd=directory)
+                try:
+                    for inner_name in posix.listdir(inner):
+                        if _is_directory(inner_name, inner):
+                            _move(inner_name, inner, directory)
+                        else:
+                            posix.unlink(inner_name, dir_fd=inner)
+                finally:
+                    posix.close(inner)
+                posix.rmdir(moved, dir_fd=directory)
     finally:
         posix.close(directory)
 
 
 def remove_tree(path: bytes) -> None:
-    """Remove a directory and all that it holds; follow no link. Raises OSError."""
+    """Remove whatever is there: a file, a link, a directory and all it holds. Raises OSError."""
+    if not files.is_directory(posix.lstat(path).st_mode):
+        posix.unlink(path)
+        return
+    posix.chmod(path, 0o700)
     empty(path)
     posix.rmdir(path)
 
 
-def _empty(directory: int, but_for: str = "") -> None:
-    for name in posix.listdir(directory):
-        if name == but_for:
-            continue
-        status = posix.stat(name, dir_fd=directory, follow_symlinks=False)
-        if not files.is_directory(status.st_mode):
-            posix.unlink(name, dir_fd=directory)
-            continue
-        inner = posix.open(name, _OWN_DIRECTORY, dir_fd=directory)
-        try:
-            _empty(inner)
-        finally:
-            posix.close(inner)
-        posix.rmdir(name, dir_fd=directory)
+def _is_directory(name: str, within: int) -> bool:
+    status = posix.stat(name, dir_fd=within, follow_symlinks=False)
+    return files.is_directory(status.st_mode)
+
+
+def _move(name: str, source: int, target: int) -> str:
+    """Give a directory a new name in `target`, and its owner all rights; return the name."""
+    posix.chmod(name, 0o700, dir_fd=source)
+    moved = f".removed-{posix.urandom(8).hex()}"
+    posix.rename(name, moved, src_dir_fd=source, dst_dir_fd=target)
+    return moved
 
 
 def is_full(path: bytes) -> bool:

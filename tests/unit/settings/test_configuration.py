@@ -85,10 +85,22 @@ DURATION = 'a duration ("30s", "500ms", "5m", or a number of seconds)'
         ("grace = []", DURATION),
         ("grace = 2026-11-24", DURATION),
         ("stop-signals = 'TERM'", "a list of words"),
-        ("stop-signals = ['KILL']", "a list of signal names, which 'KILL' is not"),
-        ("stop-signals = ['NONE']", "a list of signal names, which 'NONE' is not"),
-        ("stop-signals = ['_DFL']", "a list of signal names, which '_DFL' is not"),
-        ("stop-signals = ['SEGV']", "a list of signal names, which 'SEGV' is not"),
+        (
+            "stop-signals = ['KILL']",
+            "a list of signals that can be waited for, which 'KILL' is not",
+        ),
+        (
+            "stop-signals = ['NONE']",
+            "a list of signals that can be waited for, which 'NONE' is not",
+        ),
+        (
+            "stop-signals = ['_DFL']",
+            "a list of signals that can be waited for, which '_DFL' is not",
+        ),
+        (
+            "stop-signals = ['SEGV']",
+            "a list of signals that can be waited for, which 'SEGV' is not",
+        ),
         ("trust = 'none'", '"any"'),
         ("trust = true", '"any"'),
         ("env = 1", "a table"),
@@ -109,7 +121,10 @@ DURATION = 'a duration ("30s", "500ms", "5m", or a number of seconds)'
         ("runners.'.sql' = ['', 'x']", "a list of words, the first a program"),
         ("htpasswd = {username = 'A B', password = 'P'}", "the name of a variable"),
         ("htpasswd = {username = 'A', password = 1}", "the name of a variable"),
-        ("htpasswd = {username = 'A', password = 'P', file = ''}", "a word"),
+        (
+            "htpasswd = {username = 'A', password = 'P', file = ''}",
+            "the path of a file, or its bare name",
+        ),
         ("htpasswd = {username = 'A', password = 'P', option = 1}", "a word"),
     ],
 )
@@ -126,8 +141,8 @@ def test_a_wrong_value_is_told_with_its_key_its_line_and_what_was_expected(
     ("toml", "found"),
     [
         ("true", "a truth value"), ("1", "an integer"), ("1.5", "a number"), ("{}", "a table"),
-        ("[]", "an empty list"), ("['hush']", "another list"), ("''", "an empty string"),
-        ("'hush'", "another string"), ("12:00:00", "a date or time"),
+        ("[]", "an empty list"), ("['hush']", "a list"), ("''", "an empty string"),
+        ("'hush'", "a string"), ("12:00:00", "a date or time"),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_not_shown(toml: str, found: str) -> None:
