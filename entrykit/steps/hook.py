@@ -13,8 +13,11 @@ from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from entrykit.steps.discover import Hook
     from entrykit.steps.state import Start
+    from entrykit.system.errors import Problem
     from entrykit.system.spawn import Ending
 
 _NOT_STARTED = "the command was not started"
@@ -74,13 +77,12 @@ def _run(hook: "Hook", start: "Start") -> str:
         raise signals.Stopped(ending.stopped_by, log.text(hook.name))
     if ending.status or ending.timed_out:
         raise _failure(hook, ending, raw)
-    asked, said = Changes(), ""
-    if hook.kind == kinds.PYTHON:
-        from entrykit.steps import python_hook  # loaded already
-
-        said = python_hook.read_report(raw, asked)
-    _read_changes(hook, start, asked, raw, child)
-    start.apply(asked)
+    try:
+        asked, said = _read_changes(hook, start, raw, child)
+        start.apply(asked)
+    except StartError as error:
+        error.problems = _with_status(error.problems, 0)
+        raise
     return said
 
 
@@ -104,11 +106,16 @@ def _cannot_be_started(error: OSError) -> StartError:
     return StartError(f"cannot be started: {os_reason(error)}", status, hint)
 
 
-def _read_changes(hook: "Hook", start: "Start", asked: Changes, report: bytes, child: int) -> None:
-    """Add to `asked` what the hook wrote into the directories, and what it exported."""
-    written, any_written = start.directories.read()
+def _read_changes(hook: "Hook", start: "Start", report: bytes, child: int) -> tuple[Changes, str]:
+    """Return what the hook asked for, in its report and in the directories, and what it says."""
+    asked, said = Changes(), ""
     if hook.kind == kinds.SOURCED:
         sourced.read_report(report, asked)
+    elif hook.kind == kinds.PYTHON:
+        from entrykit.steps import python_hook  # loaded already
+
+        said = python_hook.read_report(report, asked)
+    written, any_written = start.directories.read()
     if any_written:
         asked.set.update(written.set)
         asked.unset += written.unset
@@ -120,6 +127,7 @@ def _read_changes(hook: "Hook", start: "Start", asked: Changes, report: bytes, c
     if any_written or left_behind:
         # What a process that the hook left behind writes from now on must not be the next one's.
         start.directories.discard()
+    return asked, said
 
 
 def _without_directories(failure: StartError) -> StartError:
@@ -145,7 +153,9 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
 
         problems = python_hook.read_problems(report)
         if problems:
-            status = f"; exit status {ending.status}"
-            said = [(where, message + status, hint) for where, message, hint in problems]
-            return errors.together(said, ending.status)
+            return errors.together(_with_status(problems, ending.status), ending.status)
     return StartError(f"failed with exit status {ending.status}", ending.status)
+
+
+def _with_status(problems: "Sequence[Problem]", status: int) -> "Sequence[Problem]":
+    return [(where, f"{message}; exit status {status}", hint) for where, message, hint in problems]

@@ -59,7 +59,7 @@ CASES = {
     "wrong-types-all-together": Case(
         [
             f"{CONFIGURATION}:2: timeout: expected {DURATION}, found a truth value",
-            f"{CONFIGURATION}:4: env.X.secret: expected true or false, found another string",
+            f"{CONFIGURATION}:4: env.X.secret: expected true or false, found a string",
             f"{CONFIGURATION}:5: unknown key env.X.defalt (did you mean default?)",
         ],
         files=configured(PROGRAM + 'timeout = true\n[env.X]\nsecret = "yes"\ndefalt = "1"\n'),
@@ -195,7 +195,7 @@ def test_options_without_the_program_to_stand_after_are_refused(engine: Engine, 
     assert (outcome.status, outcome.stdout) == (78, "")
     assert outcome.log[-1].startswith(
         "entrykit: 20-option.sh: asks for options, but the command echo does not begin with"
-        " /srv/youp0m ("
+        " /srv/youp0m; exit status 0 after "
     )
 
 
