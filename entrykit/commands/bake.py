@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import entrykit
 from entrykit.settings import options
-from entrykit.steps import configure, discover, handoff, kinds, python_hook, search
+from entrykit.steps import configure, discover, inherited, kinds, python_hook, search
 from entrykit.system import files, log, writing
 from entrykit.system.errors import StartError
 
@@ -127,7 +127,7 @@ def _read_configuration(told: dict[str, bytes]) -> "tuple[Settings, BakedConfigu
 
 def _check_hooks(settings: "Settings") -> None:
     """Report what is wrong with the hooks that are there. Raises StartError, status 78."""
-    search_path = os.fsencode(os.environ.get("PATH", "")) or handoff.DEFAULT_SEARCH_PATH
+    search_path = os.fsencode(os.environ.get("PATH", "")) or inherited.DEFAULT_SEARCH_PATH
     found = discover.discover(settings, search.search(settings), search_path)
     for hook in found.hooks:
         if hook.kind == kinds.PYTHON:

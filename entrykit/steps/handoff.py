@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Execute = Callable[[Environment, bytes, list[bytes]], None]
 
-# Where PATH is not set (execvp(3)).
-DEFAULT_SEARCH_PATH = b"/bin:/usr/bin"
 _NEXT_DIRECTORY = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 

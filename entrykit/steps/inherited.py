@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+DEFAULT_SEARCH_PATH = b"/bin:/usr/bin"
+
 _COERCED_LOCALES = (b"C.UTF-8", b"C.utf8", b"UTF-8")
 
 
@@ -43,6 +45,11 @@ class Environment:
     def get(self, name: bytes) -> bytes | None:
         """Return a variable's value, None where it is not set."""
         return self.values.get(name)
+
+    def search_path(self) -> bytes:
+        """Return PATH, or what execvp(3) takes where it is not set."""
+        path = self.get(b"PATH")
+        return DEFAULT_SEARCH_PATH if path is None else path
 
     def set(self, name: bytes, value: bytes) -> None:
         """Set a variable: where it stood if it was set, else at the end."""

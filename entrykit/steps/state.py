@@ -4,7 +4,6 @@ Imported by every start: builtin modules only.
 """
 
 from entrykit.steps import command as commands
-from entrykit.steps.handoff import DEFAULT_SEARCH_PATH
 from entrykit.system import log
 from entrykit.system.errors import StartError
 
@@ -49,8 +48,7 @@ class Start:
 
     def search_path(self) -> bytes:
         """Return the PATH of the environment as it stands."""
-        path = self.environment.get(b"PATH")
-        return DEFAULT_SEARCH_PATH if path is None else path
+        return self.environment.search_path()
 
     def environment_for(self, hook: "Hook") -> dict[bytes, bytes]:
         """Return a hook's environment.
