@@ -1,8 +1,10 @@
 """`entrykit bake`: a launcher that nothing gets into, and that notices when it does not fit."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from .conftest import bake
 from .starts import SEARCH_PATH, Entrypoint, Given
+from .test_python_hooks import TOO_DEEP
 
 AGAIN = "(run `entrykit bake` again)"
 # Says which Python module ran.
@@ -225,7 +228,30 @@ def test_a_damaged_record_is_noticed_in_one_line_and_still_starts(
     ended = image.entrypoint.run("-n", "x")
     assert (ended.status, ended.stdout) == (0, b"x")
     assert len(ended.lines) == 1
+    assert "the launcher's record cannot be read" in ended.lines[0]
     assert AGAIN in ended.lines[0]
+
+
+def test_an_interrupt_before_the_record_is_read_is_answered(image: Image) -> None:
+    """From its first line on, a launcher keeps it: Python would answer with a traceback."""
+    image.bake()
+    record = image.baked.read_bytes()
+    image.baked.unlink()
+    os.mkfifo(image.baked)
+    running = image.entrypoint.start("echo", "x")
+    writer = -1
+    while writer < 0:
+        assert running.process.poll() is None, running.end()
+        # Somebody reads it: the launcher.
+        with contextlib.suppress(OSError):
+            writer = os.open(image.baked, os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(writer, True)
+    running.signal(signal.SIGINT)
+    with contextlib.suppress(BrokenPipeError), open(writer, "wb") as fifo:
+        fifo.write(record)
+    ended = running.end()
+    assert (ended.status, ended.stdout) == (130, b"")
+    assert ended.lines == ["entrykit: stopped by SIGINT; the command was not started"]
 
 
 def test_the_package_that_is_gone_is_said_in_one_line(image: Image) -> None:
@@ -259,6 +285,8 @@ def test_a_configuration_that_is_missing_fails_the_bake(image: Image) -> None:
         ("10-missing.sh", b"#!/no/such/interpreter\n"),
         ("10-syntax.py", b"def broken(:\n"),
         ("10-setting.sh", b"#!/bin/sh\n# entrykit: timeot=1s\n"),
+        ("10-nul.sh", b"#!/bin/s\0h\n"),
+        ("10-deep.py", TOO_DEEP.encode()),
     ],
 )
 def test_a_broken_hook_fails_the_bake_and_writes_nothing(
@@ -270,6 +298,26 @@ def test_a_broken_hook_fails_the_bake_and_writes_nothing(
     assert len(lines) == 1
     assert name in lines[0]
     assert os.listdir(image.launcher.parent) == []
+
+
+def test_a_configuration_may_be_named_by_a_relative_path(image: Image) -> None:
+    image.configure('program = "echo"')
+    relative = os.path.relpath(image.configuration, "/")
+    given = {"ENTRYKIT_CONFIG": relative}
+    baked = bake(image.python, image.site, "-o", str(image.launcher), environment=given)
+    assert baked.returncode == 0, baked.stderr
+    given_directory = Given(directory=image.launcher.parent)
+    assert image.entrypoint.run("-n", "x", given=given_directory).stdout == b"x"
+
+
+def test_a_directory_is_no_place_for_a_launcher(image: Image) -> None:
+    image.launcher.mkdir()
+    lines = image.bake(status=78)
+    assert lines == [
+        f"entrykit: cannot write {image.launcher}: it is a directory (-o names a file)"
+    ]
+    assert os.listdir(image.launcher.parent) == ["entrypoint"]
+    assert os.listdir(image.launcher) == []
 
 
 def test_baking_again_replaces_what_was_baked(image: Image) -> None:

@@ -169,6 +169,29 @@ def test_a_sourced_hook_says_its_exports_in_any_shell(image: Entrypoint, shell: 
     assert shown(image)[1] == {"A": "\udcff\x01\ttab", "B": "\nx=\\", "HASH": "#\n#"}
 
 
+def test_files_that_are_copied_with_their_times_are_read(image: Entrypoint) -> None:
+    """The copy sets the time of the directory back to what it was."""
+    image.hooks.shell(
+        "10-copies.sh",
+        f"cd '{image.scratch}'", "mkdir source",
+        "now() { touch clock; stat -c %z clock; }",
+        'made=$(stat -c %z "$ENTRYKIT_ENV")', 'until [ "$(now)" != "$made" ]; do :; done',
+        "echo copied >source/A", "touch -d @1 source/A", 'touch -r "$ENTRYKIT_ENV" source',
+        'cp -a source/. "$ENTRYKIT_ENV/"',
+    )  # fmt: skip
+    assert shown(image)[1] == {"A": "copied"}
+
+
+@pytest.mark.skipif(not os.path.exists("/bin/bash"), reason="there is no bash")
+def test_an_exported_array_does_not_reach_the_command(image: Entrypoint) -> None:
+    image.hooks.add(
+        "10-a.envsh",
+        "#!/bin/bash\nLIST=(a b)\nGIVEN=(c d)\ndeclare -Ax MAP=([k]=v)\nexport LIST PLAIN=p\n",
+    )
+    image.with_environment(GIVEN="1")
+    assert shown(image)[1] == {"PLAIN": "p"}
+
+
 def test_options_for_a_foreign_command_are_78(entrypoint: Entrypoint) -> None:
     entrypoint.configure(f"program = {json.dumps(PROGRAM)}", 'commands = ["echo"]')
     entrypoint.hooks.shell("10-a.sh", 'echo -o >"$ENTRYKIT_OPTIONS/o"')

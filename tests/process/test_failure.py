@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .starts import Entrypoint, Given
+from .starts import PATIENCE_SECONDS, Entrypoint, Given
+from .test_signals import Gate
 
 PROMISED_TAIL = r" after [0-9.]+ m?s, in {directory}; the command was not started"
 
@@ -46,6 +47,22 @@ def test_what_a_hook_says_stands_right_above_its_failure(entrypoint: Entrypoint)
     assert lines[:-1] == ["out", "err"]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("10-asks.sh", '#!/bin/sh\necho v >"$ENTRYKIT_ENV/1A"\n'),
+        ("10-asks.envsh", 'echo v >"$ENTRYKIT_ENV/1A"\n'),
+        ("10-asks.py", "import os\nopen(os.environ['ENTRYKIT_ENV'] + '/1A', 'w').close()\n"),
+    ],
+)
+def test_changes_that_cannot_be_made_are_a_failure_like_any_other(
+    entrypoint: Entrypoint, name: str, content: str
+) -> None:
+    entrypoint.hooks.add(name, content)
+    message = f"{name}: asked for a variable with an impossible name: 1A; exit status 0"
+    assert_failed(entrypoint, 78, message)
+
+
 def test_a_command_that_a_sourced_hook_misses_ends_it(entrypoint: Entrypoint) -> None:
     entrypoint.hooks.add("10-fails.envsh", "false\necho went on\n")
     lines = assert_failed(entrypoint, 1, "10-fails.envsh: failed with exit status 1")
@@ -77,6 +94,19 @@ def test_a_time_limit_kills_what_ignores_its_end(entrypoint: Entrypoint) -> None
     entrypoint.configure('grace = "100ms"', 'timeout = "100ms"')
     entrypoint.hooks.shell("10-hangs.sh", "trap '' TERM", "sleep 300 &", "sleep 300")
     assert_failed(entrypoint, 124, "10-hangs.sh: was ended at its time limit of 100 ms")
+
+
+@pytest.mark.parametrize("name", ["10-leaves.py", "10-leaves"])
+def test_a_hook_cannot_leave_its_process_group_for_the_starts(
+    entrypoint: Entrypoint, name: str
+) -> None:
+    """There no signal to its group would reach it."""
+    entrypoint.configure('timeout = "200ms"', 'grace = "100ms"')
+    first = "" if name.endswith(".py") else f"#!{sys.executable} -IS\n"
+    leave = "import contextlib, os, signal\nwith contextlib.suppress(OSError):\n"
+    leave += "    os.setpgid(0, os.getpgid(os.getppid()))\n"
+    entrypoint.hooks.add(name, f"{first}{leave}signal.pause()\n")
+    assert_failed(entrypoint, 124, f"{name}: was ended at its time limit of 200 ms")
 
 
 @pytest.mark.parametrize("source", ["section", "comment"])
@@ -117,7 +147,8 @@ def test_on_error_continue_drops_the_changes_and_goes_on(entrypoint: Entrypoint)
     for name, status in (("10-fails.sh", 5), ("20-fails.envsh", 6), ("30-fails.py", 1)):
         begin = f"entrykit: {name}: failed with exit status {status} "
         (line,) = [line for line in ended.lines if line.startswith(begin)]
-        assert line.endswith("(going on, as on-error=continue says)") or "; going on" in line
+        assert line.endswith(f", in {entrypoint.hooks.path}; going on, as on-error=continue says")
+    assert b"the command was not started" not in ended.stderr
 
 
 def test_on_error_continue_does_not_hold_up_a_stop_signal(entrypoint: Entrypoint) -> None:
@@ -230,9 +261,24 @@ def test_a_missing_interpreter_of_the_command_is_127(
     tool = tmp_path / "tool"
     tool.write_text("#!/no/such/interpreter\n", encoding="utf-8")
     tool.chmod(0o755)
-    ended = entrypoint.run(str(tool))
-    assert ended.status == 127
-    assert "its interpreter or its loader is missing" in ended.last_line
+    for word in (str(tool), "tool"):
+        given = Given(environment=[b"PATH=/no/such/place:" + bytes(tmp_path) + b":/bin"])
+        ended = entrypoint.run(word, given=given)
+        assert ended.status == 127
+        assert f"cannot run {word}: its interpreter or its loader is missing" in ended.last_line
+
+
+def test_a_missing_command_is_127_where_nobody_reads_the_log(
+    entrypoint: Entrypoint, tmp_path: Path
+) -> None:
+    gate = Gate(tmp_path / "gate")
+    entrypoint.hooks.shell("10-waits.sh", "echo ready", gate.wait)
+    running = entrypoint.start("no-such-command")
+    running.wait_for("ready")
+    assert running.process.stderr is not None
+    running.process.stderr.close()
+    gate.open()
+    assert running.process.wait(PATIENCE_SECONDS) == 127
 
 
 def test_no_command_is_2(entrypoint: Entrypoint) -> None:

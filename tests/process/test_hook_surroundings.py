@@ -1,6 +1,8 @@
 """What a hook is given, and what it is not: descriptors, secrets, variables, settings."""
 
 import json
+import os
+import pty
 import sys
 from pathlib import Path
 
@@ -47,6 +49,36 @@ def test_closed_streams_are_there_for_hooks(entrypoint: Entrypoint) -> None:
     running = entrypoint.start("true", given=Given(closed=[0, 1, 2]))
     assert running.end().status == 0
     assert report.read_text(encoding="utf-8") == "ran\n"
+
+
+@pytest.mark.parametrize("name", ["10-a.sh", "10-a.envsh", "10-a.py"])
+@pytest.mark.parametrize("closed", [[2], [0, 1, 2]], ids=repr)
+def test_a_closed_standard_error_is_the_null_device_for_hooks(
+    entrypoint: Entrypoint, name: str, closed: list[int]
+) -> None:
+    report = entrypoint.scratch / "report"
+    shell = f"readlink /proc/$$/fd/2 >'{report}'\n"
+    python = f"import os\nopen({str(report)!r}, 'w').write(os.readlink('/proc/self/fd/2'))\n"
+    entrypoint.hooks.add(name, python if name.endswith(".py") else shell)
+    assert entrypoint.start("true", given=Given(closed=closed)).end().status == 0
+    assert report.read_text(encoding="utf-8").rstrip("\n") == "/dev/null"
+
+
+def test_a_hook_has_no_terminal_to_wait_for(entrypoint: Entrypoint) -> None:
+    """In another process group than the foreground's, it would be stopped, and the start wait."""
+    entrypoint.hooks.shell("10-asks.sh", "if read answer </dev/tty; then exit 9; fi")
+    entrypoint.hooks.add("20-asks.envsh", "if read answer </dev/tty; then exit 9; fi\n")
+    entrypoint.hooks.add(
+        "30-asks.py",
+        "try:\n    open('/dev/tty').read()\n    raise SystemExit(9)\nexcept OSError:\n    pass\n",
+    )
+    master, terminal = pty.openpty()
+    try:
+        given = Given(terminal=os.ttyname(terminal))
+        assert entrypoint.start("true", given=given).end_promptly().status == 0
+    finally:
+        os.close(master)
+        os.close(terminal)
 
 
 @pytest.mark.parametrize("name", ["50-names.sh", "50-names.envsh", "50-names.py"])
@@ -167,22 +199,6 @@ def test_a_left_process_that_writes_late_changes_nothing(entrypoint: Entrypoint)
     ended = entrypoint.run("sh", "-c", 'echo "${LATE-nothing}"')
     assert ended.stdout == b"nothing\n"
     assert "nothing" in ended.lines
-
-
-@pytest.mark.parametrize("way", ["ends well", "fails"])
-def test_nothing_of_a_start_stays_in_the_runtime_directory(
-    entrypoint: Entrypoint, way: str
-) -> None:
-    entrypoint.hooks.shell(
-        "10-asks.sh",
-        'echo "$ENTRYKIT_ENV"', 'echo 1 >"$ENTRYKIT_ENV/MARK_OF_THIS_TEST"',
-        "exit 1" if way == "fails" else "exit 0",
-    )  # fmt: skip
-    look = 'ls "$1/env/MARK_OF_THIS_TEST" 2>/dev/null; echo looked'
-    ended = entrypoint.run("sh", "-c", look, "sh")
-    directory = Path(said(ended.lines)[0]).parent
-    assert ended.stdout == (b"looked\n" if way == "ends well" else b"")
-    assert not (directory / "env" / "MARK_OF_THIS_TEST").exists()
 
 
 def test_a_plain_start_says_nothing(entrypoint: Entrypoint) -> None:

@@ -220,15 +220,24 @@ def test_a_signal_from_before_the_start_is_obeyed(
     assert ended.last_line == "entrykit: stopped by SIGTERM; the command was not started"
 
 
-def test_stop_signals_adds_one(entrypoint: Entrypoint) -> None:
-    entrypoint.configure('stop-signals = ["SIGUSR1"]', NO_GRACE)
+@pytest.mark.parametrize(
+    ("written", "number", "shown"),
+    [
+        ("SIGUSR1", signal.SIGUSR1, "SIGUSR1"),
+        ("RTMIN+3", signal.SIGRTMIN + 3, f"signal {signal.SIGRTMIN + 3}"),
+    ],
+)
+def test_stop_signals_adds_one(
+    entrypoint: Entrypoint, written: str, number: int, shown: str
+) -> None:
+    entrypoint.configure(f'stop-signals = ["{written}"]', NO_GRACE)
     entrypoint.hooks.shell("10-sleeps.sh", *SLEEPS)
     running = entrypoint.start("true")
     running.wait_for("ready")
-    running.signal(signal.SIGUSR1)
+    running.signal(number)
     ended = running.end_promptly()
-    assert ended.status == 128 + signal.SIGUSR1
-    assert "stopped by SIGUSR1 during 10-sleeps.sh" in ended.last_line
+    assert ended.status == 128 + number
+    assert f"stopped by {shown} during 10-sleeps.sh" in ended.last_line
 
 
 def test_an_ignored_stop_signal_stays_ignored(entrypoint: Entrypoint, gate: Gate) -> None:

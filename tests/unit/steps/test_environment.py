@@ -175,6 +175,13 @@ def test_an_unreadable_file_is_named_with_the_mend(tmp_path: Path) -> None:
     assert f"make it accessible for uid {os.geteuid()}" in problem
 
 
+@pytest.mark.parametrize("path", ["hush", "hush/hush", "./hush"])
+def test_a_path_that_may_be_the_secret_itself_is_not_shown(path: str) -> None:
+    problem = Given(DECLARED, {"PASSWORD_FILE": path}).problem()
+    assert problem.startswith("PASSWORD: cannot read the file that PASSWORD_FILE names: ")
+    assert "hush" not in problem
+
+
 def test_both_a_value_and_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hush")
     variables: dict[str, str | bytes] = {

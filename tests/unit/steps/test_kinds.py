@@ -167,6 +167,13 @@ def test_data_is_skipped_in_a_configmap_too(tmp_path: Path) -> None:
             b"#!/no/such/shell\n",
             "its interpreter /no/such/shell is missing or not executable",
         ),
+        (
+            "10.sh",
+            0o755,
+            b"#!/bin/s\0h\n",
+            "its interpreter /bin/s\\x00h is missing or not executable",
+        ),
+        ("10.sh", 0o755, b"#!/usr/bin/env s\0h\n", "its interpreter s\\x00h is not in PATH"),
         ("10.py", 0o755, b"#!/usr/bin/env no-such\n", "its interpreter no-such is not in PATH"),
         # `env` is given the rest of the line as one word.
         ("10.sh", 0o755, b"#!/usr/bin/env sh -u\n", "its interpreter sh -u is not in PATH"),

@@ -51,6 +51,24 @@ def test_a_variable_is_set_here_and_in_the_environment_of_the_process(given: Hoo
     assert given.env["A"] == "2"
 
 
+def test_variables_of_entrykit_are_not_the_commands(
+    given: HookStart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dict(given.env)
+    monkeypatch.setenv("ENTRYKIT_HOOK", "10.py")
+    assert "ENTRYKIT_HOOK" not in given.env
+    assert given.env.get("ENTRYKIT_HOOK") is None
+    assert dict(given.env) == before
+    assert len(given.env) == len(before)
+
+
+@pytest.mark.parametrize("words", ["sh", b"sh", ["sh", 1], [b"sh"], None, {"sh": 1}])
+def test_a_command_that_is_no_list_of_strings_is_refused(given: HookStart, words: object) -> None:
+    with pytest.raises(StartError, match=r"start\.command is to be a list of strings"):
+        given.command = words  # type: ignore[assignment]
+    assert given.command == ["/srv/x", "-v", "\udcff"]
+
+
 def test_deleting_a_variable_that_is_not_set_is_a_key_error(given: HookStart) -> None:
     with pytest.raises(KeyError):
         del given.env["NO_SUCH"]
