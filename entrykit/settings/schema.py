@@ -103,11 +103,13 @@ def _stop_signals(value: object) -> list[int]:
 
 
 def _signal_number(word: str) -> int | None:
-    """Return the number of a signal as STOPSIGNAL names it: TERM, SIGTERM, 15, RTMIN+3."""
+    """Return the number of a signal as STOPSIGNAL names it: TERM, SIGTERM, 15, RTMIN+3, RTMAX-1."""
     bare = word.upper().removeprefix("SIG")
-    base, plus, offset = bare.partition("+")
-    if base == "RTMIN" and plus and offset.isascii() and offset.isdigit():
+    offset = bare[len("RTMIN+") :]
+    if bare.startswith("RTMIN+") and offset.isascii() and offset.isdigit():
         number = signal.SIGRTMIN + int(offset)
+    elif bare.startswith("RTMAX-") and offset.isascii() and offset.isdigit():
+        number = signal.SIGRTMAX - int(offset)
     elif bare.isascii() and bare.isdigit():
         number = int(bare)
     else:

@@ -150,7 +150,7 @@ def arguments() -> list[bytes]:
     words = sys.argv[1:]
     if all(word.isascii() for word in words):
         return [word.encode() for word in words]
-    raw = read_kernel_file("/proc/self/cmdline")
+    raw = files.read_kernel_file("/proc/self/cmdline")
     if raw is None:
         return [word.encode(sys.getfilesystemencoding(), "surrogateescape") for word in words]
     return raw.split(b"\0")[:-1][-len(words) :]
@@ -163,25 +163,8 @@ def configure_log(environment: Environment) -> None:
         log.set_colour(allowed=posix.isatty(2))
 
 
-def read_kernel_file(path: str) -> bytes | None:
-    """Return the whole of a file under /proc, None where it cannot be read."""
-    try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        pieces = []
-        while piece := posix.read(descriptor, 32768):
-            pieces.append(piece)
-    except OSError:
-        return None
-    finally:
-        posix.close(descriptor)
-    return b"".join(pieces)
-
-
 def _entries_from_kernel() -> list[bytes] | None:
-    raw = read_kernel_file("/proc/self/environ")
+    raw = files.read_kernel_file("/proc/self/environ")
     return None if raw is None else raw.split(b"\0")[:-1]
 
 

@@ -35,7 +35,10 @@ _QUICK_LIMIT_BYTES = 1 << 18
 # Of entrykit's own variables, which are the hook's and not the command's.
 _OWN = "ENTRYKIT_"
 # The report of a hook that asks for nothing and says nothing.
-_NOTHING = b"."
+_NOTHING = b"entrykit: nothing"
+# What any other report begins with. Without it marshal would take some stray text for a tuple of
+# thousands of millions.
+_BEGINNING = b"entrykit: report "
 _CHANGES, _PROBLEMS = "changes", "problems"
 # What a source can make compile() raise.
 COMPILE_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
@@ -173,8 +176,8 @@ def read_report(raw: bytes, changes: Changes) -> str:
     if raw == _NOTHING:
         return ""
     try:
-        _, changes.set, changes.unset, changes.options, changes.args, changes.command, said = (
-            marshal.loads(raw)
+        _, changes.set, changes.unset, changes.options, changes.args, changes.command, said = _load(
+            raw
         )
     except (EOFError, TypeError, ValueError):
         message = "ended without saying what it changed"
@@ -183,10 +186,16 @@ def read_report(raw: bytes, changes: Changes) -> str:
     return str(said)
 
 
+def _load(raw: bytes) -> "Any":
+    if not raw.startswith(_BEGINNING):
+        raise ValueError(raw)
+    return marshal.loads(raw[len(_BEGINNING) :])
+
+
 def read_problems(raw: bytes) -> "Sequence[Problem]":
     """Return the problems that a Python hook has ended by, () where it reported none."""
     try:
-        kind, problems = marshal.loads(raw)
+        kind, problems = _load(raw)
     except (EOFError, TypeError, ValueError):
         return ()
     return problems if kind == _PROBLEMS else ()
@@ -206,7 +215,9 @@ def _run(hook: "Hook", start: "Start", code: "CodeType | None", report: int) -> 
         status, content = 1, None
     _finish()
     try:
-        writing.write_all(report, _NOTHING if content is None else marshal.dumps(content))
+        writing.write_all(
+            report, _NOTHING if content is None else _BEGINNING + marshal.dumps(content)
+        )
     except OSError as error:
         reason = f"cannot say what it changed: {os_reason(error)}"
         log.warn(reason, log.text(hook.name), "it has closed a descriptor that is not its own")

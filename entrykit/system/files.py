@@ -126,3 +126,20 @@ def is_inheritable(descriptor: int) -> bool:
         return posix.get_inheritable(descriptor)
     except OSError:
         return False
+
+
+def read_kernel_file(path: str) -> bytes | None:
+    """Return the whole of a file under /proc, None where it cannot be read."""
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        pieces = []
+        while piece := posix.read(descriptor, 32768):
+            pieces.append(piece)
+    except OSError:
+        return None
+    finally:
+        posix.close(descriptor)
+    return b"".join(pieces)

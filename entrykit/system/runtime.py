@@ -72,11 +72,18 @@ def _claim_first_choice(path: bytes) -> bool:
             status = posix.lstat(path)
             if not files.is_directory(status.st_mode) or status.st_uid != posix.geteuid():
                 return False
-            return _take_over_directory(path, holder)
+            return not _holds_mounts(path) and _take_over_directory(path, holder)
         posix.symlink(_process_mark("self"), holder)
     except OSError:
         return False
     return True
+
+
+def _holds_mounts(path: bytes) -> bool:
+    """Tell whether something is mounted below a directory (proc(5), mountinfo, field 5)."""
+    table = files.read_kernel_file("/proc/self/mountinfo") or b""
+    points = [line.split(b" ")[4] for line in table.splitlines()]
+    return any(point.startswith(path + b"/") for point in points)
 
 
 def _take_over_directory(path: bytes, holder: bytes) -> bool:

@@ -90,6 +90,9 @@ class Signals:
             _signal.signal(CHILD, _signal.SIG_IGN)
         for number in _HIDDEN_BY_PYTHON:
             _signal.signal(number, _signal.SIG_DFL)
+        if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:
+            # Python's own handler: an exception here, and lost where the exec comes first.
+            _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
         _signal.pthread_sigmask(_signal.SIG_SETMASK, self._inherited_mask)
 
     def expect_broken_pipe(self) -> None:

@@ -50,7 +50,7 @@ def test_a_source_that_is_too_deep_for_the_compiler_fails_its_hook(entrypoint: E
     assert_failed(entrypoint, 1, "10-deep.py: failed with exit status 1")
 
 
-@pytest.mark.parametrize("junk", ["junk", ".", "N"])
+@pytest.mark.parametrize("junk", ["junk", ".", "N", "(x) a text", "[1, 2]"])
 def test_junk_on_others_descriptors_fails_the_hook(entrypoint: Entrypoint, junk: str) -> None:
     entrypoint.hooks.add(
         "10-writes.py",

@@ -26,13 +26,14 @@ def within_a_shell(entrypoint: Entrypoint, *lines: str) -> None:
     entrypoint.words = [program("sh"), "-c", "\n".join(lines), "sh", *entrypoint.words]
 
 
+@pytest.mark.parametrize("target", ["/run/entrykit/data", "/run/entrykit/deep/data"])
 @pytest.mark.parametrize("kind", ["directory", "file"])
-def test_what_is_mounted_in_it_is_left_alone(pid1: Entrypoint, kind: str) -> None:
+def test_what_is_mounted_in_it_is_left_alone(pid1: Entrypoint, kind: str, target: str) -> None:
     """Of the same file system, so that no device number tells."""
-    target, source = "/run/entrykit/data", "/run/kept"
+    source = "/run/kept"
     make = f"mkdir -p {target}"
     if kind == "file":
-        source, make = "/run/kept/file", f"mkdir /run/entrykit && touch {target}"
+        source, make = "/run/kept/file", f"mkdir -p {os.path.dirname(target)} && touch {target}"
     within_a_shell(
         pid1, "mkdir /run/kept && echo kept >/run/kept/file || exit 9",
         f'{make} && mount --bind {source} {target} && exec "$@"',

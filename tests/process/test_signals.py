@@ -6,6 +6,7 @@ its standard error are gone: what a hook leaves behind would hold it.
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -279,3 +280,20 @@ def test_orphans_are_reaped_as_pid_1(pid1: Entrypoint) -> None:
 def test_the_status_of_an_orphan_is_not_taken_for_the_hooks(pid1: Entrypoint) -> None:
     pid1.hooks.shell("10-orphan.sh", "sh -c '(exit 7) & exit 0'", "sh -c '(exit 9) &'", "exit 0")
     assert pid1.run("true").status == 0
+
+
+INTERRUPTED = """
+import os, signal
+from entrykit import boot
+
+def execute(environment, path, argv):
+    os.kill(os.getpid(), signal.SIGINT)
+    raise FileNotFoundError(2, "no such file or directory")
+
+raise SystemExit(boot.run([b"true"], execute=execute))
+"""
+
+
+def test_an_interrupt_at_the_handoff_is_no_traceback() -> None:
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], check=False, capture_output=True)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")

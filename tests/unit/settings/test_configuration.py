@@ -50,8 +50,9 @@ def test_an_empty_file_says_what_no_file_says() -> None:
         ("grace = '10s'", "grace", 10.0),
         ("stop-signals = ['WINCH', 'SIGUSR1', 'hup']", "stop_signals",
          [signal.SIGWINCH, signal.SIGUSR1, signal.SIGHUP]),
-        ("stop-signals = ['RTMIN+3', 'SIGRTMIN+0', 'rtmin', 'SIGRTMAX']", "stop_signals",
-         [signal.SIGRTMIN + 3, signal.SIGRTMIN, signal.SIGRTMIN, signal.SIGRTMAX]),
+        ("stop-signals = ['RTMIN+3', 'SIGRTMIN+0', 'rtmin', 'SIGRTMAX', 'RTMAX-1']", "stop_signals",
+         [signal.SIGRTMIN + 3, signal.SIGRTMIN, signal.SIGRTMIN, signal.SIGRTMAX,
+          signal.SIGRTMAX - 1]),
         ("stop-signals = ['37', '1']", "stop_signals", [37, signal.SIGHUP]),
     ],
 )  # fmt: skip
