@@ -119,7 +119,8 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
     from entrykit.steps import changes, hook  # a start without hooks has no need
 
     this.directories = changes.Directories()
-    for one in hooks:
+    for position, one in enumerate(hooks, 1):
+        this.following = hooks[position:]
         this.inherited.signals.check()
         hook.run(one, this)
 

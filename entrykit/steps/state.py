@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 class Start:
     """One start. `environment` and `command` are the command's, as they stand so far.
 
-    `directories` are there from the first hook on.
+    `directories` are there from the first hook on; `following` are those after the one
+    that runs.
     """
 
-    __slots__ = ("command", "directories", "inherited", "secrets", "settings")
+    __slots__ = ("command", "directories", "following", "inherited", "secrets", "settings")
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
         self.inherited = inherited
         self.settings = settings
         self.command = command
         self.directories: Directories
+        self.following: list[Hook] = []
         self.secrets: set[bytes] = set()
 
     def close(self) -> None:

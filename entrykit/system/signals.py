@@ -100,12 +100,16 @@ class Signals:
         _signal.signal(_signal.SIGPIPE, _signal.SIG_IGN)
 
 
-def reset() -> None:
-    """Set all dispositions to their default and unblock all: for a child that does not exec."""
+def not_default() -> list[int]:
+    """Return the signals whose disposition is not the default."""
     get, default = _signal.getsignal, _signal.SIG_DFL
-    for number in RESETTABLE:
-        if get(number) is not default:
-            _signal.signal(number, default)
+    return [number for number in RESETTABLE if get(number) is not default]
+
+
+def reset(numbers: "Iterable[int]") -> None:
+    """Set dispositions to their default and unblock all: for a child that does not exec."""
+    for number in numbers:
+        _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 

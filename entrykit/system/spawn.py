@@ -29,6 +29,8 @@ _OUTPUT_TO_ERROR = (posix.POSIX_SPAWN_DUP2, 2, 1)
 # Onto itself: where the start was given none, what stands in for it is close-on-exec.
 _ERROR_STAYS = (posix.POSIX_SPAWN_DUP2, 2, 2)
 _SWEEP_SECONDS = 0.01
+# What `fork` has found.
+_not_default: list[int] = []
 
 
 def program(
@@ -60,6 +62,8 @@ def fork(body: "Callable[[int], int]", report: int, not_for_child: "Sequence[int
     `body` gets the descriptor to report to, and returns the child's exit status. The descriptors
     `not_for_child` are closed there: no exec does it.
     """
+    # They stay as they are as long as a start goes on.
+    _not_default.extend(() if _not_default else signals.not_default())
     child = posix.fork()
     if child:
         return child
@@ -72,7 +76,7 @@ def fork(body: "Callable[[int], int]", report: int, not_for_child: "Sequence[int
         posix.close(null)
         for descriptor in not_for_child:
             posix.close(descriptor)
-        signals.reset()
+        signals.reset(_not_default)
         status = body(report)
     except BaseException as error:  # noqa: BLE001 - a child must not go on as its parent
         log.warn(f"defect of entrykit in a hook's process: {error!r}")

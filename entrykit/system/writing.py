@@ -118,6 +118,14 @@ def empty(path: bytes, but_for: str = "") -> None:
 
 def remove_tree(path: bytes) -> None:
     """Remove whatever is there: a file, a link, a directory and all it holds. Raises OSError."""
+    try:
+        posix.rmdir(path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        pass
+    else:
+        return
     if not files.is_directory(posix.lstat(path).st_mode):
         posix.unlink(path)
         return
