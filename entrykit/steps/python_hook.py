@@ -3,12 +3,12 @@
 The file runs as `__main__`, then its `hook(start)` if it defines one. What that returns, a string,
 becomes the hook's line in the log. `HookStart` is `start`: the public face of a start.
 
-Not part of a plain start: loaded, with `os`, where there is a Python hook; its children share it.
+Not part of a plain start: loaded where there is a Python hook; its children share it. Builtin
+modules only: what the start itself holds, each fork copies.
 """
 
 import gc
 import marshal
-import os
 import posix
 import sys
 
@@ -19,22 +19,18 @@ from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping, Sequence
+    from collections.abc import Sequence
     from types import CodeType
     from typing import Any
 
     from entrykit.steps.discover import Hook
     from entrykit.steps.state import Start
     from entrykit.system.errors import Problem
-else:
-    # The same class, without the modules beside it: 1.5 ms less.
-    from _collections_abc import MutableMapping
 
 SOURCE_LIMIT_BYTES = 16 << 20
 # A larger one is compiled in its own process, which a stop ends at once.
 _QUICK_LIMIT_BYTES = 1 << 16
-# Of entrykit's own variables, which are the hook's and not the command's.
-_OWN = "ENTRYKIT_"
+_OWN = b"ENTRYKIT_"
 # The report of a hook that asks for nothing and says nothing.
 _NOTHING = b"entrykit: nothing"
 # What any other report begins with. Without it marshal would take some stray text for a tuple of
@@ -67,47 +63,11 @@ class Log:
         log.warn(message, self._name, hint)
 
 
-class Variables(MutableMapping[str, str]):
-    """`start.env`: the environment of the command as it stands so far.
-
-    Setting and deleting names asks for the change, and shows in this process's `os.environ` too.
-    Bytes that are no UTF-8 are surrogate escapes, as in `os.environ`.
-    """
-
-    def __init__(self, changes: Changes) -> None:
-        self._changes = changes
-
-    def __getitem__(self, name: str) -> str:
-        if name.startswith(_OWN):
-            raise KeyError(name)
-        return os.environ[name]
-
-    def __setitem__(self, name: str, value: str) -> None:
-        raw = os.fsencode(name)
-        self._changes.set[raw] = os.fsencode(value)
-        if raw in self._changes.unset:
-            self._changes.unset.remove(raw)
-        self._changes.check()
-        os.environ[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        del os.environ[name]
-        raw = os.fsencode(name)
-        self._changes.set.pop(raw, None)
-        self._changes.unset.append(raw)
-        self._changes.check()
-
-    def __iter__(self) -> "Iterator[str]":
-        return (name for name in os.environ if not name.startswith(_OWN))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
 class HookStart:
     """What a Python hook is given: `def hook(start)`.
 
-    `env`: the command's environment, a mapping of strings; changes to it reach the command.
+    `env`: the command's environment as it stands so far, a dict of strings; what the hook changes
+    in it reaches the command. Bytes that are no UTF-8 are surrogate escapes, as in `os.environ`.
     `options`: a list; its words are put right after the program.
     `args`: a list; its words are put at the end of the command.
     `command`: the command's words so far; assign a list to replace it.
@@ -118,15 +78,21 @@ class HookStart:
 
     def __init__(self, hook: "Hook", start: "Start") -> None:
         self._changes = Changes()
-        self._command = [os.fsdecode(word) for word in start.command.words()]
-        self.env = Variables(self._changes)
+        self._command = [_text(word) for word in start.command.words()]
+        # Less entrykit's own variables, which are the hook's and not the command's.
+        self._given = {
+            _text(name): _text(value)
+            for name, value in posix.environ.items()
+            if not name.startswith(_OWN)
+        }
+        self.env = dict(self._given)
         self.options: list[str] = []
         self.args: list[str] = []
         self.config: dict[str, Any] = dict(
             start.settings.configuration["sections"].get(hook.section, {})
         )
         self.log = Log(log.text(hook.name))
-        self.runtime_directory = os.fsdecode(start.directories.runtime())
+        self.runtime_directory = _text(start.directories.runtime())
 
     @property
     def command(self) -> list[str]:
@@ -139,6 +105,11 @@ class HookStart:
         self._command = list(words)
 
     def _asked(self) -> Changes:
+        for name, value in self.env.items():
+            if self._given.get(name) != value:
+                (raw_name, raw_value) = _raw_words([name, value], "start.env")
+                self._changes.set[raw_name] = raw_value
+        self._changes.unset = [_raw(name) for name in self._given if name not in self.env]
         self._changes.options = _raw_words(self.options, "start.options")
         self._changes.args = _raw_words(self.args, "start.args")
         self._changes.check()
@@ -147,16 +118,25 @@ class HookStart:
 
 def _raw_words(words: list[str], what: str) -> list[bytes]:
     if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
-        message = f"{what} is to be a list of strings"
-        raise StartError(message, 1)
-    return [os.fsencode(word) for word in words]
+        kind = "a dict of strings" if what == "start.env" else "a list of strings"
+        raise StartError(f"{what} is to be {kind}", 1)
+    return [_raw(word) for word in words]
+
+
+def _raw(text: str) -> bytes:
+    return text.encode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(sys.getfilesystemencoding(), "surrogateescape")
 
 
 def start_child(hook: "Hook", start: "Start", environment: dict[bytes, bytes], report: int) -> int:
     """Run a Python hook in a forked child and return its process id.
 
     What can be done here is done here, once: the first compilation of a process costs 0.5 ms, and
-    so does the first change of its environment; each child would be the first. All Python hooks
+    so does the first change of its environment; each child would be the first, and pays for each
+    page that it is the first to write to. All Python hooks
     are compiled before the first fork: from then on each page that the start writes to costs.
     What cannot be compiled the child tries again, where the error is the hook's output.
     """
@@ -165,12 +145,13 @@ def start_child(hook: "Hook", start: "Start", environment: dict[bytes, bytes], r
         # What a hook prints is to stand in the log in the order in which it came.
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if not _ahead:
-        for one in (hook, *start.following):
-            if one.kind == kinds.PYTHON:
-                _compiled(one)
-    code = _compiled(hook)
+        codes = [_compiled(one) for one in (hook, *start.following) if one.kind == kinds.PYTHON]
+        if any("os" in code.co_names for code in codes if code is not None):
+            # Each child would load it, 0.7 ms.
+            import os  # noqa: F401
+    code, given = _compiled(hook), HookStart(hook, start)
     return spawn.fork(
-        lambda kept: _run(hook, start, code, kept), report, start.inherited.descriptors
+        lambda kept: _run(hook, given, code, kept), report, start.inherited.descriptors
     )
 
 
@@ -221,13 +202,13 @@ def _compiled(hook: "Hook") -> "CodeType | None":
 
 def _compile(hook: "Hook", limit_bytes: int = SOURCE_LIMIT_BYTES) -> "CodeType":
     source = files.read(hook.path, limit_bytes)
-    return compile(source, os.fsdecode(hook.path), "exec", dont_inherit=True)
+    return compile(source, _text(hook.path), "exec", dont_inherit=True)
 
 
-def _run(hook: "Hook", start: "Start", code: "CodeType | None", report: int) -> int:
+def _run(hook: "Hook", given: HookStart, code: "CodeType | None", report: int) -> int:
     """Be the child: run the hook, write its report, return its exit status."""
     try:
-        status, content = _outcome(hook, start, code)
+        status, content = _outcome(hook, given, code)
     except BaseException:  # noqa: BLE001 - whatever a hook raises is the hook's, and printed
         _print_traceback()
         status, content = 1, None
@@ -244,13 +225,12 @@ def _run(hook: "Hook", start: "Start", code: "CodeType | None", report: int) -> 
 
 
 def _outcome(
-    hook: "Hook", start: "Start", code: "CodeType | None"
+    hook: "Hook", given: HookStart, code: "CodeType | None"
 ) -> "tuple[int, tuple[Any, ...] | None]":
     """Run the hook; return its exit status and its report."""
     try:
         # What the parent had is left alone: to look at it all would copy its pages.
         gc.freeze()
-        given = HookStart(hook, start)
         try:
             said = _call(hook, code or _compile(hook), given)
         except SystemExit as end:
@@ -269,7 +249,7 @@ def _outcome(
 
 def _call(hook: "Hook", code: "CodeType", given: HookStart) -> str:
     """Run the file as `__main__`, then its `hook(start)`; return what that says it did."""
-    path = os.fsdecode(hook.path)
+    path = _text(hook.path)
     module = type(sys)("__main__")
     module.__file__ = path
     sys.modules["__main__"] = module
@@ -293,15 +273,17 @@ def _set_environment(wanted: dict[bytes, bytes]) -> None:
 
     The start itself never looks there: it holds the command's environment in its own record.
     """
-    # What os.environ keeps its values in: looked at through that, each takes six times as long.
+    # What os.environ keeps its values in, now or once a hook imports os.
     held = posix.environ
     # Of an entry that begins with `=`; nothing can unset that (unsetenv(3)).
     held.pop(b"", None)
     for name in held.keys() - wanted.keys():
-        del os.environb[name]
+        posix.unsetenv(name)
+        del held[name]
     for name, value in wanted.items():
         if held.get(name) != value:
-            os.environb[name] = value
+            posix.putenv(name, value)
+            held[name] = value
 
 
 def _print_traceback() -> None:
