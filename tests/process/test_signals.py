@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from .probe import Probe
-from .starts import Entrypoint, Given
+from .starts import SEARCH_PATH, Entrypoint, Given
 
 STOPS = [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGQUIT, 131)]
 SLEEPS = ("echo ready", "sleep 300")
@@ -295,5 +295,6 @@ raise SystemExit(boot.run([b"true"], execute=execute))
 
 
 def test_an_interrupt_at_the_handoff_is_no_traceback() -> None:
-    ended = subprocess.run([sys.executable, "-c", INTERRUPTED], check=False, capture_output=True)
+    words = [sys.executable, "-c", INTERRUPTED]
+    ended = subprocess.run(words, check=False, capture_output=True, env={"PATH": SEARCH_PATH})
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
