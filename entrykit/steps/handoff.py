@@ -85,6 +85,9 @@ def _cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
             hint = "an option needs a `program` to stand after: set it in the configuration"
         where = "" if b"/" in word else " in PATH"
         return StartError(f"cannot find the command {name}{where}", errors.NOT_FOUND, hint)
+    if _is_there(path + b"/"):
+        message = f"cannot run {log.text(path)}: it is a directory"
+        return StartError(message, errors.CANNOT_EXECUTE)
     hints = {
         errno.EACCES: "make it executable, and its directories searchable",
         errno.ENOEXEC: "it has no #! line, or it is for another architecture",

@@ -8,7 +8,7 @@ import time
 
 from entrykit.steps import kinds, sourced
 from entrykit.steps.changes import Changes
-from entrykit.system import errors, log, signals, spawn
+from entrykit.system import errors, log, runtime, signals, spawn
 from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ def _run(hook: "Hook", start: "Start") -> str:
         asked, said = _read_changes(hook, start, raw, child)
         start.apply(asked)
     except StartError as error:
-        error.problems = _with_status(error.problems, 0)
+        error.problems = _with_status(error.problems, error.status)
         raise
     return said
 
@@ -132,9 +132,7 @@ def _read_changes(hook: "Hook", start: "Start", report: bytes, child: int) -> tu
 
 def _without_directories(failure: StartError) -> StartError:
     """Add to a hook's failure what may be its cause."""
-    hint = (
-        "it had no runtime directory to ask for changes in: mount a tmpfs at /run if it needs one"
-    )
+    hint = f"if it asks for changes, it had no place in /run, /dev/shm or /tmp: {runtime.mend()}"
     failure.problems = [
         (where, message, given or hint) for where, message, given in failure.problems
     ]

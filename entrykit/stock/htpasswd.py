@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import bcrypt
 
-from entrykit.system import files, log, writing
+from entrykit.system import files, log, runtime, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -38,16 +38,20 @@ def set_up(start: "HookStart") -> str:
         is_elsewhere = "/" in config["file"]
         has_removed = is_elsewhere and _remove_own(os.fsencode(config["file"]))
         removed = ", the old one is removed" if has_removed else ""
-        return f"{config['password']} is not set: no htpasswd file{removed}"
+        what = "is empty" if config["password"] in start.env else "is not set"
+        return f"{config['password']} {what}: no htpasswd file{removed}"
     path = _place(config["file"], start.runtime_directory)
     username = os.fsencode(start.env.get(config["username"], ""))
     check_username(username, config["username"])
     check_password(password, config["password"])
     is_kept = _write(path, username, password, start.runtime_directory)
+    said = f"1 user in {log.text(path)}{', unchanged' if is_kept else ''}"
     option = config["option"]
-    if option and not has_option(start.command[1:], option):
+    if option and has_option(start.command[1:], option):
+        return f"{said}; the command has an {option} of its own"
+    if option:
         start.options += [option, os.fsdecode(path)]
-    return f"1 user in {log.text(path)}{', unchanged' if is_kept else ''}"
+    return said
 
 
 def check_username(username: bytes, variable: str) -> None:
@@ -95,8 +99,8 @@ def _place(file: str, runtime_directory: str) -> bytes:
     if "/" in file:
         return os.fsencode(file)
     if not runtime_directory:
-        message = "there is no place for the htpasswd file: no runtime directory can be had"
-        raise StartError(message, hint="mount a tmpfs at /run, or set htpasswd.file to a path")
+        message = "there is no place for the htpasswd file in /run, /dev/shm or /tmp"
+        raise StartError(message, hint=runtime.mend())
     return os.fsencode(f"{runtime_directory}/{file}")
 
 

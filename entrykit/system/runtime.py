@@ -15,6 +15,15 @@ _OTHER_PARENTS = (b"/dev/shm", b"/tmp")
 _HOLDER = b".held-by"
 
 
+def mend() -> str:
+    """Return what to do where no runtime directory can be had.
+
+    Not just `--tmpfs /run`: the engine gives it the owner and mode of the image's /run.
+    """
+    user = posix.geteuid()
+    return f"let uid {user} write to one: for instance --tmpfs /tmp, or --tmpfs /run:uid={user}"
+
+
 def claim() -> bytes:
     """Return the path of a fresh runtime directory of this process, b"" where none can be had.
 

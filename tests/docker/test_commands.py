@@ -57,11 +57,15 @@ def test_a_command_that_is_not_there_is_127(engine: Engine, image: str) -> None:
     assert outcome.log[-1] == "entrykit: cannot find the command no-such-program in PATH"
 
 
-@pytest.mark.parametrize("command", ["/etc/passwd", "/srv"])
-def test_a_command_that_cannot_be_executed_is_126(engine: Engine, image: str, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "reason"), [("/etc/passwd", "permission denied ("), ("/srv", "it is a directory")]
+)
+def test_a_command_that_cannot_be_executed_is_126(
+    engine: Engine, image: str, command: str, reason: str
+) -> None:
     outcome = engine.run(image, command)
     assert outcome.status == 126
-    assert outcome.log[-1].startswith(f"entrykit: cannot run {command}: permission denied (")
+    assert outcome.log[-1].startswith(f"entrykit: cannot run {command}: {reason}")
 
 
 def test_a_command_without_its_interpreter_says_so(engine: Engine, image: str) -> None:

@@ -59,7 +59,7 @@ def test_changes_that_cannot_be_made_are_a_failure_like_any_other(
     entrypoint: Entrypoint, name: str, content: str
 ) -> None:
     entrypoint.hooks.add(name, content)
-    message = f"{name}: asked for a variable with an impossible name: 1A; exit status 0"
+    message = f"{name}: asked for a variable with an impossible name: 1A; exit status 78"
     assert_failed(entrypoint, 78, message)
 
 
@@ -237,11 +237,12 @@ def test_an_empty_command_is_127(entrypoint: Entrypoint) -> None:
 def test_what_cannot_be_executed_is_126(entrypoint: Entrypoint, tmp_path: Path) -> None:
     tool = tmp_path / "tool"
     tool.write_text("#!/bin/sh\n", encoding="utf-8")
-    for word in (str(tool), "tool", str(tmp_path)):
+    denied, directory = "permission denied", "it is a directory"
+    for word, reason in ((str(tool), denied), ("tool", denied), (str(tmp_path), directory)):
         given = Given(environment=[b"PATH=" + bytes(tmp_path)])
         ended = entrypoint.run(word, given=given)
         assert ended.status == 126
-        assert "permission denied" in ended.last_line
+        assert reason in ended.last_line
 
 
 def test_a_file_without_a_first_line_is_126_and_not_given_to_a_shell(

@@ -26,7 +26,7 @@ def test_a_hook_that_ends_before_it_has_said_what_it_changed_has_failed(
     )
     ended = entrypoint.run("echo", "command")
     assert (ended.status, ended.stdout) == (78, b"")
-    assert ended.last_line.startswith(f"entrykit: 10-ends.py: {UNSAID}; exit status 0 after ")
+    assert ended.last_line.startswith(f"entrykit: 10-ends.py: {UNSAID}; exit status 78 after ")
     assert "os._exit" in ended.last_line
 
 
@@ -61,7 +61,7 @@ def test_junk_on_others_descriptors_fails_the_hook(entrypoint: Entrypoint, junk:
     )
     ended = entrypoint.run("echo", "command")
     assert (ended.status, ended.stdout) == (78, b"")
-    assert ended.last_line.startswith(f"entrykit: 10-writes.py: {UNSAID}; exit status 0 after ")
+    assert ended.last_line.startswith(f"entrykit: 10-writes.py: {UNSAID}; exit status 78 after ")
     assert "descriptors" in ended.last_line
 
 

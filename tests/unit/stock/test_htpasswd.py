@@ -208,15 +208,15 @@ def test_another_password_or_user_name_replaces_the_old_one(
     assert not verifies(kept, "admin", "hush")
 
 
-@pytest.mark.parametrize("password", ["", None])
+@pytest.mark.parametrize(("password", "what"), [("", "is empty"), (None, "is not set")])
 def test_without_a_password_there_is_no_file_and_no_option(
-    start: HtpasswdStart, kept: Path, password: str | None
+    start: HtpasswdStart, kept: Path, password: str | None, what: str
 ) -> None:
     start.password = password
     given = start()
     assert given.options == []
     assert os.listdir(kept.parent) == []
-    assert start.said == "PASSWORD is not set: no htpasswd file"
+    assert start.said == f"PASSWORD {what}: no htpasswd file"
 
 
 def test_without_a_password_a_stale_file_of_ones_own_is_removed(
@@ -265,6 +265,15 @@ def test_without_a_runtime_directory_a_bare_name_has_no_place(
 ) -> None:
     os.rmdir(runtime_directory)
     Path(os.fsdecode(runtime_directory)).touch()
-    with pytest.raises(StartError, match="no runtime directory can be had") as refusal:
+    with pytest.raises(StartError, match="there is no place for the htpasswd file") as refusal:
         start()
-    assert "mount a tmpfs at /run" in refusal.value.problems[0][2]
+    assert "--tmpfs /tmp" in refusal.value.problems[0][2]
+
+
+@pytest.mark.parametrize("own", [[b"-htpasswd=/x"], [b"--htpasswd", b"/x"]])
+def test_an_option_of_the_commands_own_is_left_and_said(
+    start: HtpasswdStart, kept: Path, own: list[bytes]
+) -> None:
+    start.words = own
+    assert start().options == []
+    assert start.said == f"1 user in {kept}; the command has an -htpasswd of its own"
