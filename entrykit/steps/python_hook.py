@@ -149,6 +149,8 @@ def start_child(hook: "Hook", start: "Start", environment: dict[bytes, bytes], r
         if any("os" in code.co_names for code in codes if code is not None):
             # Each child would load it, 0.7 ms.
             import os  # noqa: F401
+        # The children's collector leaves alone what is here now: to look at it copies its pages.
+        gc.freeze()
     code, given = _compiled(hook), HookStart(hook, start)
     return spawn.fork(
         lambda kept: _run(hook, given, code, kept), report, start.inherited.descriptors
@@ -229,8 +231,6 @@ def _outcome(
 ) -> "tuple[int, tuple[Any, ...] | None]":
     """Run the hook; return its exit status and its report."""
     try:
-        # What the parent had is left alone: to look at it all would copy its pages.
-        gc.freeze()
         try:
             said = _call(hook, code or _compile(hook), given)
         except SystemExit as end:
