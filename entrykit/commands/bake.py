@@ -51,13 +51,13 @@ m = _signal.pthread_sigmask(0, (1, 2, 3, 15))
 sys.path += {search_path!r}
 start = c = None
 try:
-    c = open({baked!r}, "rb", 0).read()
+    c = open({baked!r}, "rb", 0).read({end})
     if c.startswith(sys.version.encode() + b"\\0"):
         exec(marshal.loads(memoryview(c)[{head_length}:]))
 except Exception:
     start = c = None
 if start:
-    start(record, m)
+    start(record, m, {end})
 from entrykit.launcher import start_from_source
 start_from_source({configuration!r}, m, len(c or b"") > {head_length})
 """
@@ -97,16 +97,22 @@ def execute(arguments: argparse.Namespace) -> int:
     always, *later = _groups()
     sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
     groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
+    lengths = [(names, len(marshalled)) for names, marshalled in groups]
     head = sys.version.encode() + b"\0"
     version = (PACKAGE / "__init__.py").read_bytes()
-    record = marshal.dumps(cast("Any", (version, sizes, always, groups, configuration)))
+    record = marshal.dumps(
+        cast("Any", (version, f"{output}.baked", sizes, always, lengths, configuration))
+    )
     baked = (head + marshal.dumps(_loader())).ljust(_RECORD_OFFSET, b"\0") + record
+    end = len(baked)
+    baked += b"".join(marshalled for _, marshalled in groups)
     text = _LAUNCHER.format(
         python=_interpreter(),
         version=entrykit.__version__,
         search_path=_search_path(),
         baked=f"{output}.baked",
         head_length=len(head),
+        end=end,
         configuration=(configuration[0], None if configuration[1] is None else b"", None),
     )
     writing.write(os.fsencode(f"{output}.baked"), baked, 0o644)
