@@ -15,6 +15,7 @@ Imported by every start with a hook: builtin modules only.
 import posix
 
 from entrykit.steps import order
+from entrykit.steps.configure import PREFIX
 from entrykit.system import files, log, runtime, writing
 from entrykit.system.errors import StartError
 
@@ -26,7 +27,6 @@ STRING_LIMIT_BYTES = 131071
 _NOWHERE = b"/dev/null"
 # The time of a directory that nothing was put into: none that a clock gives.
 _UNTOUCHED_NS = 123_456_789_987_654_321
-_RESERVED = b"ENTRYKIT_"
 
 
 class Changes:
@@ -72,7 +72,7 @@ def check_name(name: bytes) -> None:
     """Raise StartError where a hook cannot set or unset a variable of this name."""
     if not is_variable_name(name):
         raise StartError(f"asked for a variable with an impossible name: {log.text(name)}")
-    if name.startswith(_RESERVED):
+    if name.startswith(PREFIX):
         raise StartError(f"asked for {name.decode()}: ENTRYKIT_ names are entrykit's own")
 
 

@@ -14,6 +14,7 @@ import sys
 
 from entrykit.steps import kinds
 from entrykit.steps.changes import Changes
+from entrykit.steps.configure import PREFIX
 from entrykit.system import files, log, spawn, writing
 from entrykit.system.errors import StartError, os_reason
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 SOURCE_LIMIT_BYTES = 16 << 20
 # A larger one is compiled in its own process, which a stop ends at once.
 _QUICK_LIMIT_BYTES = 1 << 16
-_OWN = b"ENTRYKIT_"
 # The report of a hook that asks for nothing and says nothing.
 _NOTHING = b"entrykit: nothing"
 # What any other report begins with. Without it marshal would take some stray text for a tuple of
@@ -83,7 +83,7 @@ class HookStart:
         self._given = {
             _text(name): _text(value)
             for name, value in posix.environ.items()
-            if not name.startswith(_OWN)
+            if not name.startswith(PREFIX)
         }
         self.env = dict(self._given)
         self.options: list[str] = []
@@ -136,9 +136,9 @@ def start_child(hook: "Hook", start: "Start", environment: dict[bytes, bytes], r
 
     What can be done here is done here, once: the first compilation of a process costs 0.5 ms, and
     so does the first change of its environment; each child would be the first, and pays for each
-    page that it is the first to write to. All Python hooks
-    are compiled before the first fork: from then on each page that the start writes to costs.
-    What cannot be compiled the child tries again, where the error is the hook's output.
+    page that it is the first to write to. All Python hooks are compiled before the first fork:
+    from then on each page that the start writes to costs. What cannot be compiled the child tries
+    again, where the error is the hook's output.
     """
     _set_environment(environment)
     if sys.stdout is not None and not sys.stdout.line_buffering:

@@ -8,6 +8,7 @@ the hook runs. Reading /proc/PID/environ instead shows only what a process was s
 Imported by every start with a hook: builtin modules only.
 """
 
+from entrykit.steps.configure import PREFIX
 from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
@@ -30,7 +31,6 @@ echo '#' >&3
 _MARK = b"#\n"
 # The shell's own (the last one is ksh's), and entrykit's, which say nothing to the command.
 _NOT_EXPORTS = frozenset({b"PWD", b"OLDPWD", b"SHLVL", b"_", b"_AST_FEATURES"})
-_RESERVED = b"ENTRYKIT_"
 
 _ESCAPES = {
     ord("a"): 7, ord("b"): 8, ord("e"): 27, ord("E"): 27, ord("f"): 12, ord("n"): 10,
@@ -75,7 +75,7 @@ def read_report(report: bytes, changes: "Changes") -> bool:
 def _is_export(name: bytes) -> bool:
     return (
         name not in _NOT_EXPORTS
-        and not name.startswith(_RESERVED)
+        and not name.startswith(PREFIX)
         and name.isascii()
         and name.decode().isidentifier()
     )
