@@ -85,11 +85,15 @@ def _check_value(what: str, value: bytes, more_bytes: int) -> None:
 
 
 class Directories:
-    """The five directories, made when a hook is about to run; none where no place can be had."""
+    """The five directories, made when a hook that can use them is about to run.
 
-    __slots__ = ("_number", "_paths", "_runtime", "_times_ns", "variables")
+    `had_no_place` tells whether they were to be made and could not be.
+    """
+
+    __slots__ = ("_number", "_paths", "_runtime", "_times_ns", "had_no_place", "variables")
 
     def __init__(self) -> None:
+        self.had_no_place = False
         self._number = 0
         self._times_ns: list[tuple[int, int]] = []
         self._paths: list[bytes] = []
@@ -103,13 +107,10 @@ class Directories:
             self._runtime = runtime.claim()
         return self._runtime
 
-    def are_there(self) -> bool:
-        """Tell whether hooks can ask for changes in the directories."""
-        return bool(self._paths)
-
     def make(self) -> None:
         """Make the directories, where there are none and a place for them can be had."""
         place = self.runtime()
+        self.had_no_place = not place
         if self._paths or not place:
             return
         self._number += 1
@@ -124,6 +125,7 @@ class Directories:
             self._times_ns = _times_ns(paths)
         except OSError as error:
             self.discard()
+            self.had_no_place = True
             reason = files.cannot("make", path, error).problems[0][1]
             log.warn(reason, hint="hooks cannot ask for changes through files")
             return

@@ -37,7 +37,6 @@ def run(hook: "Hook", start: "Start") -> None:
     except signals.Stopped:
         raise
     except StartError as error:
-        has_directories = start.directories.are_there()
         start.directories.discard()
         took = log.duration(time.monotonic() - began)
         outcome = "going on, as on-error=continue says" if hook.goes_on else _NOT_STARTED
@@ -46,7 +45,9 @@ def run(hook: "Hook", start: "Start") -> None:
             for _, message, hint in error.problems
         ]
         if not hook.goes_on:
-            raise error if has_directories else _without_directories(error) from None
+            if start.directories.had_no_place:
+                _add_no_place(error)
+            raise
         log.warn(*error.problems[-1][1::-1], error.problems[-1][2])
         return
     took = log.duration(time.monotonic() - began)
@@ -88,11 +89,11 @@ def _run(hook: "Hook", start: "Start") -> str:
 
 def _start_child(hook: "Hook", start: "Start", report: int) -> int:
     """Start a hook, each kind in its way, and return the child's process id. Raises OSError."""
-    environment = start.environment_for(hook)
     if hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # costs 1 ms, once
 
-        return python_hook.start_child(hook, start, environment, report)
+        return python_hook.start_child(hook, start, report)
+    environment = start.environment_for(hook)
     if hook.kind == kinds.SOURCED:
         words = sourced.argv(hook.words, hook.path, start.command.words())
         return spawn.program(words, environment, report)
@@ -130,13 +131,12 @@ def _read_changes(hook: "Hook", start: "Start", report: bytes, child: int) -> tu
     return asked, said
 
 
-def _without_directories(failure: StartError) -> StartError:
+def _add_no_place(failure: StartError) -> None:
     """Add to a hook's failure what may be its cause."""
     hint = f"if it asks for changes, it had no place in /run, /dev/shm or /tmp: {runtime.mend()}"
     failure.problems = [
         (where, message, given or hint) for where, message, given in failure.problems
     ]
-    return failure
 
 
 def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:

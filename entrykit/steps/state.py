@@ -52,16 +52,17 @@ class Start:
         """Return the PATH of the environment as it stands."""
         return self.environment.search_path()
 
-    def environment_for(self, hook: "Hook") -> dict[bytes, bytes]:
+    def environment_for(self, hook: "Hook", *, directories: bool = True) -> dict[bytes, bytes]:
         """Return a hook's environment.
 
         Less the secrets that it does not name; plus what tells it its name, the program, and
-        where to ask for changes.
+        where to ask for changes; `directories` tells whether it can use what lies there.
         """
         environment = self.environment.plain(self.secrets - hook.secrets)
         environment[b"ENTRYKIT_HOOK"] = hook.name
         environment[b"ENTRYKIT_PROGRAM"] = self.command.words()[0]
-        self.directories.make()
+        if directories:
+            self.directories.make()
         environment.update(self.directories.variables)
         return environment
 

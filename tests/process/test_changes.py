@@ -70,6 +70,21 @@ def test_a_hook_without_a_shell_asks_too(image: Entrypoint) -> None:
     assert shown(image) == (["--x"], {"X": "x"})
 
 
+@pytest.mark.parametrize(
+    "reach", ["import os", "os = __import__('os')", "exec('im' + 'port os')", "os = eval(NAMED)"]
+)
+def test_a_python_hook_asks_through_the_directories_too(image: Entrypoint, reach: str) -> None:
+    image.configure(f"program = {json.dumps(PROGRAM)}")
+    image.hooks.add("10-plain.py", "def hook(start):\n    start.args += ['plain']\n")
+    image.hooks.add(
+        "20-reaches.py",
+        f"NAMED = '__im' 'port__(\\'os\\')'\n{reach}\n"
+        "with open(os.environ['ENTRYKIT_ENV'] + '/X', 'w') as file:\n    file.write('x')\n",
+    )
+    image.hooks.add("30-plain.py", "def hook(start):\n    start.args += [start.env['X']]\n")
+    assert shown(image) == (["plain", "x"], {"X": "x"})
+
+
 def test_options_come_in_hook_order_and_before_the_users_own(image: Entrypoint) -> None:
     image.hooks.shell(
         "20-b.sh", 'echo b10 >"$ENTRYKIT_OPTIONS/10"', 'echo b9 >"$ENTRYKIT_OPTIONS/9"',

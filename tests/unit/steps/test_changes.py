@@ -232,7 +232,7 @@ def test_without_a_runtime_directory_the_variables_point_where_a_write_fails(
     Path(os.fsdecode(runtime_directory)).write_text("in the way")
     directories = Directories()
     directories.make()
-    assert not directories.are_there()
+    assert directories.had_no_place
     variables = directories.variables
     assert variables == {_variable(kind): f"/dev/null/{kind}".encode() for kind in KINDS}
     for path in variables.values():

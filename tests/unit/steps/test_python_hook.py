@@ -29,7 +29,7 @@ def given(runtime_directory: bytes, monkeypatch: pytest.MonkeyPatch) -> HookStar
     start.directories = Directories()
     hook = discover.Hook(b"10\n.py", b"/hooks", kinds.PYTHON, [])
     hook.section = "htpasswd"
-    return HookStart(hook, start)
+    return HookStart(hook, start, start.directories.runtime())
 
 
 def test_it_shows_the_start_as_it_stands(given: HookStart, runtime_directory: bytes) -> None:

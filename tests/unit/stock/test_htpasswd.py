@@ -49,7 +49,7 @@ class HtpasswdStart:
         start.directories = Directories()
         hook = discover.Hook(b"30-htpasswd.py", b"/hooks", kinds.PYTHON, [])
         hook.section = "htpasswd"
-        given = HookStart(hook, start)
+        given = HookStart(hook, start, start.directories.runtime())
         self.said = htpasswd.set_up(given)
         return given
 
