@@ -6,7 +6,9 @@ Not part of a plain start: the launcher brings the file parsed, and tomllib cost
 import tomllib
 from typing import TYPE_CHECKING, Any, cast
 
-from entrykit.settings import hook, lines, record, schema, values
+from entrykit.settings import checks, hook, lines, record, schema, values
+from entrykit.settings.sections import SECTIONS
+from entrykit.settings.sections.section import Section
 from entrykit.system import errors
 from entrykit.system.errors import StartError
 
@@ -30,7 +32,7 @@ class _Reader:
         where = f"{self.name}:{line}" if line else self.name
         self.problems.append((where, message, hint))
 
-    def value(self, path: Path, check: schema.Check, given: object) -> Any:
+    def value(self, path: Path, check: checks.Check, given: object) -> Any:
         try:
             return check(given)
         except ValueError as expected:
@@ -86,12 +88,10 @@ def _read_key(reader: _Reader, configuration: "Configuration", key: str, given: 
             reader.problem((key,), f"{key} is not available in this version", "leave it out")
     elif key in tables:
         tables[key](reader, configuration, reader.table((key,), given))
-    elif key in schema.STOCK:
-        table = reader.table((key,), given)
-        if table is given:  # else all of its keys would be missing as well
-            _read_section(reader, configuration, key, table)
+    elif key in SECTIONS:
+        _read_section(reader, configuration, key, given)
     else:
-        reader.unknown((key,), (*schema.TOP, *schema.TOP_TO_COME, *tables, *schema.STOCK))
+        reader.unknown((key,), (*schema.TOP, *schema.TOP_TO_COME, *tables, *SECTIONS))
 
 
 def _read_variables(
@@ -136,27 +136,54 @@ def _read_runners(
 
 
 def _read_section(
-    reader: _Reader, configuration: "Configuration", section: str, table: dict[str, object]
+    reader: _Reader, configuration: "Configuration", name: str, given: object
 ) -> None:
-    keys = schema.STOCK[section]
-    read = {key: default for key, (_, default) in keys.items() if default is not ...}
+    """Read a section: a table, or several, which the hook then finds in a list, `tables`."""
+    section = SECTIONS[name]
+    if isinstance(given, list) and given and section.is_repeatable:
+        read = [
+            _read_table(reader, section, (name, str(number)), table)
+            for number, table in enumerate(given, 1)
+        ]
+        configuration["sections"][name] = {"tables": read}
+    else:
+        configuration["sections"][name] = _read_table(reader, section, (name,), given)
+
+
+def _read_table(reader: _Reader, section: Section, path: Path, given: object) -> dict[str, Any]:
+    table = reader.table(path, given)
+    read = {key: default for key, (_, default) in section.keys.items() if default is not ...}
+    if table is not given:  # else all of its keys would be missing as well
+        return read
+    before = len(reader.problems)
     for key, value in table.items():
-        if key in keys:
-            read[key] = reader.value((section, key), keys[key][0], value)
+        if key in section.keys:
+            read[key] = reader.value((*path, key), section.keys[key][0], value)
         else:
-            reader.unknown((section, key), tuple(keys))
-    for key in (key for key in keys if key not in read):
-        reader.problem((section,), f"{section}.{key} is missing", "the section must have it")
-    configuration["sections"][section] = read
+            reader.unknown((*path, key), tuple(section.keys))
+    for key in (key for key in section.keys if key not in read):
+        message = f"{_shown((*path, key))} is missing"
+        reader.problem(path, message, "the section must have it")
+    if len(reader.problems) == before:
+        for key, message, hint in section.problems(read):
+            reader.problem((*path, key), f"{_shown((*path, key))}: {message}", hint)
+    return read
 
 
 def _declare(configuration: "Configuration") -> None:
     """Declare the variables that the sections of stock hooks name."""
-    for section, table in configuration["sections"].items():
-        for key in schema.STOCK_FILES.get(section, ()):
-            configuration["env"].setdefault(table[key], {})["file"] = True
-        for key in schema.STOCK_SECRETS.get(section, ()):
-            configuration["env"].setdefault(table[key], {})["secret"] = True
+    for name, section in configuration["sections"].items():
+        for table in section.get("tables", [section]):
+            for key in SECTIONS[name].files:
+                for variable in _names(table[key]):
+                    configuration["env"].setdefault(variable, {})["file"] = True
+            for key in SECTIONS[name].secrets:
+                for variable in _names(table[key]):
+                    configuration["env"].setdefault(variable, {})["secret"] = True
+
+
+def _names(value: str | list[str] | None) -> list[str]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _shown(path: Path) -> str:

@@ -241,10 +241,18 @@ def _settings_comment(head: bytes) -> str:
 
 
 def _named_by_section(configuration: "Configuration", section: str) -> set[bytes]:
-    """Return the secrets that a stock hook's section names."""
-    named = configuration["sections"][section].values()
+    """Return the secrets that a stock hook's section names, as a whole value or as `${NAME}`."""
+    named = _strings(configuration["sections"][section])
     return {
         name.encode()
         for name, declared in configuration["env"].items()
-        if declared.get("secret") and name in named
+        if declared.get("secret") and any(name == one or f"${{{name}}}" in one for one in named)
     }
+
+
+def _strings(value: object) -> list[str]:
+    """Return all strings in a value, however deep in lists and tables."""
+    if isinstance(value, str):
+        return [value]
+    inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return [string for one in inner for string in _strings(one)]

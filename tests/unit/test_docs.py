@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from entrykit.settings import configuration, hook, options, schema
+from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/hooks.md", "docs/operators.md")
@@ -28,7 +29,7 @@ def test_the_configuration_of_the_example_is_right() -> None:
     assert configuration.parse(path.read_bytes(), str(path))["program"] == ["/srv/youp0m"]
 
 
-@pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *schema.STOCK])
+@pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *SECTIONS])
 def test_each_key_of_the_configuration_is_explained(key: str) -> None:
     assert f"`{key}`" in _operators() or f"`[{key}]`" in _operators()
 

@@ -15,6 +15,8 @@ x = 4
 [t.'u v'.w]
 x = 6
 [[array]]
+[[array]]
+x = 7
 """
     found = lines.find(text)
     assert {path: found[path] for path in found if found[path] != 0} == {
@@ -30,6 +32,9 @@ x = 6
         ("t", "u v", "w"): 8,
         ("t", "u v", "w", "x"): 9,
         ("array",): 10,
+        ("array", "1"): 10,
+        ("array", "2"): 11,
+        ("array", "2", "x"): 12,
     }
 
 

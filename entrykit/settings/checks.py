@@ -1,0 +1,130 @@
+"""What a key of the configuration may hold, one check for each kind of value.
+
+A check takes the value that TOML gave and returns the one to keep; it raises ValueError, whose
+text is what was expected.
+"""
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from entrykit.settings import hook, values
+
+Check = Callable[[object], Any]
+
+# Signals that cannot be waited for: KILL and STOP, and those that a fault of the process raises.
+_NO_STOPS = {"KILL", "STOP", "ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP", "CHLD", "CLD"}
+
+
+def text(value: object) -> str:
+    """Take any string without a NUL byte."""
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("a string")
+    return value
+
+
+def word(value: object) -> str:
+    """Take a string that is not empty."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("a word")
+    return value
+
+
+def words(value: object) -> list[str]:
+    """Take a list of strings."""
+    if not isinstance(value, list) or any(not isinstance(w, str) or "\0" in w for w in value):
+        raise ValueError("a list of words")
+    return value
+
+
+def runner(value: object) -> list[str]:
+    """Take the words that run a file: a list that begins with a program."""
+    given = words(value)
+    if not given or not given[0]:
+        raise ValueError("a list of words, the first a program")
+    return given
+
+
+def program(value: object) -> list[str]:
+    """Take the image's program: a word, or a list of words."""
+    expected = "a word or a list of words"
+    try:
+        given = [value] if isinstance(value, str) else words(value)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not given or not given[0] or "\0" in given[0]:
+        raise ValueError(expected)
+    return given
+
+
+def flag(value: object) -> bool:
+    """Take a truth value."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def duration(value: object) -> float:
+    """Take a duration and return its seconds."""
+    try:
+        return values.duration_seconds(hook.plain_number(value))
+    except ValueError:
+        raise ValueError('a duration ("30s", "500ms", "5m", or a number of seconds)') from None
+
+
+def umask(value: object) -> int:
+    """Take an octal string and return the mask."""
+    try:
+        return values.umask(word(value))
+    except ValueError:
+        raise ValueError('an octal string ("022")') from None
+
+
+def variable(value: object) -> str:
+    """Take the name of a variable."""
+    if not isinstance(value, str) or not values.is_variable_name(value):
+        raise ValueError("the name of a variable")
+    return value
+
+
+def file(value: object) -> str:
+    """Take the path of a file, or its bare name."""
+    if not isinstance(value, str) or not value or "\0" in value or value[-1] == "/":
+        raise ValueError("the path of a file, or its bare name")
+    if "/" not in value and value[0] == ".":
+        raise ValueError("a bare name without a dot before it")
+    return value
+
+
+def trust(value: object) -> str:
+    """Take the one word that switches the check of climbing off."""
+    if value != "any":
+        raise ValueError('"any"')
+    return "any"
+
+
+def stop_signals(value: object) -> list[int]:
+    """Take names of signals and return their numbers."""
+    numbers = []
+    for word in words(value):
+        number = _signal_number(word)
+        if number is None:
+            raise ValueError(f"a list of signals that can be waited for, which {word!r} is not")
+        numbers.append(number)
+    return numbers
+
+
+def _signal_number(word: str) -> int | None:
+    """Return the number of a signal as STOPSIGNAL names it: TERM, SIGTERM, 15, RTMIN+3, RTMAX-1."""
+    bare = word.upper().removeprefix("SIG")
+    offset = bare[len("RTMIN+") :]
+    if bare.startswith("RTMIN+") and offset.isascii() and offset.isdigit():
+        number = signal.SIGRTMIN + int(offset)
+    elif bare.startswith("RTMAX-") and offset.isascii() and offset.isdigit():
+        number = signal.SIGRTMAX - int(offset)
+    elif bare.isascii() and bare.isdigit():
+        number = int(bare)
+    else:
+        number = getattr(signal, f"SIG{bare}", 0)
+    refused = {getattr(signal, f"SIG{name}") for name in _NO_STOPS}
+    return int(number) if number in signal.valid_signals() - refused else None
