@@ -8,6 +8,7 @@ import contextlib
 import functools
 import gc
 import os
+import shutil
 import subprocess
 import warnings
 from collections import Counter
@@ -62,6 +63,7 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _can_make_namespaces,
         "unshare(1) may not make one, or is missing",
     ),
+    "openssl": ("openssl(1)", lambda: bool(shutil.which("openssl")), "it is not installed"),
 }
 
 

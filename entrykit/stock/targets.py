@@ -191,8 +191,8 @@ def parse(text: str) -> Target:
     except UnicodeEncodeError:
         raise _BadTargetError("it is no text") from None
     scheme, colon, rest = text.partition(":")
-    if not colon or _is_port(rest) or not scheme:
-        raise _BadTargetError("it has no scheme", f"for instance tcp://{'HOST:PORT'}")
+    if not scheme or not colon or _is_port(rest):
+        raise _BadTargetError("it has no scheme", "write tcp://HOST:PORT")
     target = Target(_canonical_scheme(scheme))
     if SCHEMES[target.scheme] < 0:
         rest, fragment = _cut(rest, "#")

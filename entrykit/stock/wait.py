@@ -120,9 +120,10 @@ def _watch(
 def _limit_reached(wanted: "Sequence[Target]", missing: dict[int, str]) -> StartError:
     number = len(missing)
     of_all = f" of {len(wanted)}" if len(wanted) > number else ""
-    what = "target is" if number == 1 and not of_all else "targets are"
-    what = f"{number}{of_all} {what} not there: {_listed(wanted, missing)}"
-    return StartError(what, errors.TIMED_OUT)
+    noun = "target" if len(wanted) == 1 else "targets"
+    verb = "is" if number == 1 else "are"
+    message = f"{number}{of_all} {noun} {verb} not there: {_listed(wanted, missing)}"
+    return StartError(message, errors.TIMED_OUT)
 
 
 def _listed(wanted: "Sequence[Target]", missing: dict[int, str]) -> str:
