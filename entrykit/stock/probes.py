@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 # What a server says first is short; an HTTP head has at most a few KiB.
 _ANSWER_LIMIT_BYTES = 1 << 16
 _SAID_LIMIT = 100
-# Between our half of a connection and the server's half: see _close_gently.
-_PARTING_SECONDS = 0.5
 # https://www.postgresql.org/docs/current/protocol-message-formats.html, StartupMessage.
 _POSTGRES_PROTOCOL = 3 << 16
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: cannot_connect_now.
@@ -179,7 +177,7 @@ def _addresses(host: str, port: int) -> "list[tuple[int, tuple[object, ...]]]":
 def _ask_http(target: "Target", conversation: Conversation) -> None:
     lines = [
         f"GET {target.path} HTTP/1.1",
-        f"Host: {target.authority().partition('%')[0]}",
+        f"Host: {target.authority()}",
         "User-Agent: entrykit",
         "Accept: */*",
         "Connection: close",
@@ -228,21 +226,6 @@ def _ask_postgres(target: "Target", conversation: Conversation) -> None:
         fields = {field[:1]: field[1:] for field in content.split(b"\0") if field}
         if fields.get(b"C") == _POSTGRES_NOT_NOW:
             raise NotThereError(_said(fields.get(b"M", b"cannot connect now")))
-    _close_gently(conversation.connection)
-
-
-def _close_gently(connection: socket.socket) -> None:
-    """Close our half, and read what still comes.
-
-    A connection that is closed with bytes unread is reset, which PostgreSQL writes into its log.
-    """
-    try:
-        connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(_PARTING_SECONDS)
-        while connection.recv(4096):
-            pass
-    except OSError:
-        pass
 
 
 def _ask_redis(target: "Target", conversation: Conversation) -> None:
@@ -293,11 +276,11 @@ def _said(raw: bytes) -> str:
 
 
 def _reason(error: OSError) -> str:
-    return "timed out" if isinstance(error, TimeoutError) else os_reason(error)
+    return "timed out" if isinstance(error, TimeoutError) else _tls_reason(error)
 
 
 def _tls_reason(error: OSError) -> str:
-    """Return what OpenSSL said, as words: its reason is `WRONG_VERSION_NUMBER`."""
+    """Return what was said, OpenSSL's own as words: its reasons are as `WRONG_VERSION_NUMBER`."""
     reason = getattr(error, "reason", None)
     return reason.lower().replace("_", " ") if isinstance(reason, str) else os_reason(error)
 

@@ -63,8 +63,11 @@ class Target:
         return self.scheme in ("tls", "https", "rediss")
 
     def authority(self) -> str:
-        """Return host and port as they stand in a URL, the port only where it is not usual."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        """Return host and port as they stand in a URL, the port only where it is not usual.
+
+        Without the zone of an IPv6 address, which is this machine's own matter (RFC 6874, 4).
+        """
+        host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
         return host if self.port == SCHEMES[self.scheme] else f"{host}:{self.port}"
 
 

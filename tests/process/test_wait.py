@@ -1,5 +1,6 @@
 """Promise: the command does not start before what it waits for is there, nor after the limit."""
 
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -120,3 +121,21 @@ def test_a_target_that_can_never_be_there_is_found_before_any_hook(entrypoint: E
     assert len(ended.lines) == 2
     assert "entrykit.toml:2: wait.targets: mysql://db: its scheme is unknown" in ended.lines[0]
     assert "entrykit.toml:2: wait.targets: db:5432: it has no scheme" in ended.lines[1]
+
+
+def test_the_log_is_as_the_page_shows_it(entrypoint: Entrypoint, late: socket.socket) -> None:
+    page = (Path(__file__).parents[2] / "docs/wait.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    place = text(late).removeprefix("tcp://")
+    entrypoint.configure("[wait]", f'targets = ["redis://{place}", "file:/"]')
+    running = entrypoint.start("echo", "command")
+    running.wait_for(f"entrykit: 10-wait.py: redis://{place}: connection refused")
+    late.listen()
+    for answer in (b"-LOADING Redis is loading the dataset in memory\r\n", b"+PONG\r\n"):
+        connection, _ = late.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+    said = running.end().stderr.decode().replace(place, "cache")
+    times = re.compile(r"\([0-9.]+ m?s\)")
+    assert times.sub("(N)", said) == times.sub("(N)", shown)
