@@ -141,12 +141,13 @@ def run_python(engine: Engine, image: str, *lines: str, **options: Any) -> Outco
     )
 
 
+@pytest.mark.parametrize("suite", ["image", "trixie"])
 def test_a_resolver_that_does_not_answer_does_not_hold_up_the_limit(
-    engine: Engine, image: str
+    engine: Engine, suite: str, request: pytest.FixtureRequest
 ) -> None:
     outcome = run_python(
         engine,
-        image,
+        request.getfixturevalue(suite),
         "import socket, subprocess, sys",
         "silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)",
         "silent.bind(('127.0.0.1', 53))",

@@ -50,7 +50,7 @@ def test_at_the_limit_the_command_does_not_start(
     entrypoint: Entrypoint, late: socket.socket
 ) -> None:
     target = text(late)
-    entrypoint.configure("[wait]", f'targets = ["{target}", "file:/"]', 'timeout = "200ms"')
+    entrypoint.configure("[wait]", f'targets = ["{target}", "file:/"]', 'timeout = "1s"')
     entrypoint.hooks.shell("20-never.sh", "echo later")
     ended = entrypoint.run("echo", "command")
     assert (ended.status, ended.stdout) == (124, b"")
@@ -88,7 +88,7 @@ def test_targets_are_taken_from_variables_and_secrets(
         "secret = true",
         "[wait]",
         'targets = ["${CACHE_URL}", "tcp://${HOST}:${PORT}", "postgres://me:${PW}@${HOST}:${PORT}"]',
-        'timeout = "200ms"',
+        'timeout = "1s"',
     )
     entrypoint.environment |= {
         "CACHE_URL_FILE": str(secret), "PW": HUSH, "HOST": "127.0.0.1", "PORT": str(port),

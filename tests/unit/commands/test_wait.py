@@ -44,7 +44,7 @@ def test_the_commands_signals_are_at_their_defaults() -> None:
 
 
 def test_at_the_limit_it_never_becomes_the_command() -> None:
-    done = run("--timeout", "100ms", MISSING, "file:/", "--", "echo", "command")
+    done = run("--timeout", "1s", MISSING, "file:/", "--", "echo", "command")
     assert (done.returncode, done.stdout) == (124, "")
     assert done.stderr.splitlines()[-1] == (
         f"entrykit: 1 of 2 targets is not there: {MISSING} (no such file or directory)"
@@ -61,7 +61,7 @@ def test_what_is_no_target_is_said_at_once() -> None:
 
 
 def test_a_variable_keeps_its_password_out_of_the_command_line() -> None:
-    done = run("--timeout=100ms", "${URL}", URL="redis://:hush@127.0.0.1:1")
+    done = run("--timeout=1s", "${URL}", URL="redis://:hush@127.0.0.1:1")
     assert done.returncode == 124
     assert "redis://127.0.0.1:1: connection refused" in done.stderr
     assert "hush" not in done.stderr
@@ -139,7 +139,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 def test_a_connection_with_itself_is_nobodys() -> None:
     words = ["unshare", "--net", sys.executable, "-c", ALONE, *WORDS]
     done = subprocess.run(
-        [*words, "--timeout", "500ms", "tcp://127.0.0.1:40000"],
+        [*words, "--timeout", "1s", "tcp://127.0.0.1:40000"],
         capture_output=True,
         text=True,
         check=False,

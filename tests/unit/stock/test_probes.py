@@ -89,6 +89,7 @@ def test_an_address_that_does_not_answer_costs_no_more_than_its_time() -> None:
         assert reason(f"tcp://127.0.0.1:{port}", 0.05) == "timed out"
 
 
+@pytest.mark.ipv6
 def test_an_ipv6_address_is_connected_to() -> None:
     server = Server(silent, socket.AF_INET6).listen()
     try:
@@ -121,6 +122,8 @@ def test_a_file_is_there_once_it_is_large_enough(tmp_path: Path) -> None:
     path.write_text("x")
     assert reason(f"file:{path}#min-size=1") == ""
     assert reason(f"file:{tmp_path}") == ""
+    (tmp_path / "link").symlink_to("nowhere")
+    assert reason(f"file:{tmp_path}/link") == "no such file or directory"
     assert reason(f"file:{path}/below") == "not a directory"
 
 

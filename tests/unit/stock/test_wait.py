@@ -19,7 +19,10 @@ def wait_for(timeout_seconds: float, *texts: str) -> tuple[str, list[str]]:
 
 
 def limit(timeout_seconds: float, *texts: str) -> str:
-    """Wait up to the limit; return what is said then."""
+    """Wait up to the limit; return what is said then.
+
+    A limit of a second is so that each attempt has ended before, on a busy machine too.
+    """
     with pytest.raises(StartError) as caught:
         wait_for(timeout_seconds, *texts)
     assert caught.value.status == TIMED_OUT
@@ -77,7 +80,7 @@ def test_each_reason_is_said_once() -> None:
 def test_the_limit_names_what_is_missing_with_its_last_reason(late: Server) -> None:
     with black_hole() as hole:
         message = limit(
-            0.3,
+            1,
             f"redis://127.0.0.1:{late.port}",
             "file:/",
             f"tcp://127.0.0.1:{hole}",
@@ -99,18 +102,18 @@ def test_the_limit_is_kept_where_no_attempt_has_ended() -> None:
 
 
 def test_one_that_is_missing_is_named_without_a_count() -> None:
-    assert limit(0.05, "file:/no") == "1 target is not there: file:/no (no such file or directory)"
+    assert limit(1, "file:/no") == "1 target is not there: file:/no (no such file or directory)"
 
 
 def test_what_is_missing_is_said_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait, "_REMINDER_SECONDS", 0.05)
+    monkeypatch.setattr(wait, "_REMINDER_SECONDS", 0.3)
     lines: list[str] = []
     with pytest.raises(StartError):
-        wait.wait_for(targets.read(["file:/no", "file:/"], {}), 0.4, lines.append)
+        wait.wait_for(targets.read(["file:/no", "file:/"], {}), 1, lines.append)
     reminders = [line for line in lines if line.startswith("waiting for ")]
     assert reminders[0].startswith("waiting for file:/no (no such file or directory); ")
     assert reminders[0].endswith(" left")
-    assert len(reminders) > 2
+    assert len(reminders) > 1
 
 
 def test_fifty_targets_are_waited_for_at_once() -> None:
