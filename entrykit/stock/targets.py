@@ -120,15 +120,9 @@ def _read_one(template: str, variables: "Mapping[str, str]", secrets: "Collectio
         names = _references(template)
         unset = [name for name in dict.fromkeys(names) if not variables.get(name)]
         if unset:
+            hint = "set it, or leave the target out"
             raise errors.together(
-                [
-                    (
-                        "",
-                        f"{shown}: {name} {_state(name, variables)}",
-                        "set it, or leave the target out",
-                    )
-                    for name in unset
-                ]
+                [("", f"{shown}: {name} {_state(name, variables)}", hint) for name in unset]
             )
         text, may_show = _expand(template, variables, secrets)
         shown = _cautiously(text) if may_show else shown
