@@ -8,6 +8,8 @@ import contextlib
 import functools
 import gc
 import os
+import shutil
+import socket
 import subprocess
 import warnings
 from collections import Counter
@@ -28,6 +30,15 @@ def _can_make_namespaces() -> bool:
         return subprocess.run(words, check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def _has_engine() -> bool:
@@ -62,6 +73,8 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _can_make_namespaces,
         "unshare(1) may not make one, or is missing",
     ),
+    "ipv6": ("an IPv6 loopback address", _has_ipv6, "::1 cannot be had"),
+    "openssl": ("openssl(1)", lambda: bool(shutil.which("openssl")), "it is not installed"),
 }
 
 

@@ -8,10 +8,12 @@ from entrykit import __version__
 from entrykit.system import errors, log
 from entrykit.system.errors import StartError
 
-# Name and summary; the module of the same name has `add_arguments` and `execute`.
+# Name and summary; the module of the same name has `add_arguments` and `execute`. Where it has a
+# true `TAKES_COMMAND`, what stands after `--` is in `arguments.cmd`: argparse would lose the place.
 COMMANDS = {
     "run": "run the hooks, then become the command",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
+    "wait": "wait until servers, sockets and files are there",
 }
 
 
@@ -25,6 +27,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--version", action="version", version=f"entrykit {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     name = words[0] if words and words[0] in COMMANDS else ""
+    own, cmd = words, None
     for command, summary in COMMANDS.items():
         subparser = subparsers.add_parser(
             command, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -33,8 +36,13 @@ def main(words: list[str]) -> int:
             module = import_module(f"entrykit.commands.{command}")
             subparser.description = module.DESCRIPTION
             module.add_arguments(subparser)
-            subparser.set_defaults(execute=module.execute)
-    arguments = parser.parse_args(words)
+            if getattr(module, "TAKES_COMMAND", False) and "--" in words:
+                place = words.index("--")
+                own, cmd = words[:place], words[place + 1 :]
+                if not cmd:
+                    subparser.error("a command is expected after --")
+            subparser.set_defaults(execute=module.execute, cmd=cmd)
+    arguments = parser.parse_args(own)
     try:
         status: int = arguments.execute(arguments)
     except StartError as error:

@@ -80,6 +80,7 @@ class HookStart:
     `command`: the command's words so far; assign a list to replace it.
     `config`: the hook's section of the configuration, {} for a hook without one.
     `log`: `debug`, `info` and `warning`, each a line.
+    `secrets`: the names of those in `env` that are secret: what they hold is not to be shown.
     `runtime_directory`: where files for the command may lie, "" where there is no such place.
     """
 
@@ -99,6 +100,7 @@ class HookStart:
             start.settings.configuration["sections"].get(hook.section, {})
         )
         self.log = Log(log.text(hook.name))
+        self.secrets = frozenset(_text(name) for name in start.secrets & hook.secrets)
         self.runtime_directory = _text(place)
 
     @property

@@ -1,11 +1,13 @@
 """The hooks that the pages show do what the pages say of them."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from .starts import Entrypoint, program
+from .starts import SEARCH_PATH, Entrypoint, program
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,3 +52,23 @@ def test_a_python_hook_asks_for_changes_and_says_what_it_did(entrypoint: Entrypo
     ended = entrypoint.start("-own").end()
     assert ended.lines[0].startswith("entrykit: 10-size.py: sized for the machine (")
     assert ended.stdout == b"4 -verbose -own\n"
+
+
+@pytest.mark.parametrize("page", ["docs/wait.md"])
+def test_commands_say_what_the_page_shows(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    commands = re.findall(r"^\$ (.*)$", shown, re.MULTILINE)
+    environment = {"PATH": f"{Path(sys.executable).parent}:{SEARCH_PATH}"}
+    said = []
+    for command in commands:
+        done = subprocess.run(
+            ["sh", "-c", f"{command} 2>&1"],
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        said += [f"$ {command}", *done.stdout.splitlines()]
+    times = re.compile(r"\([0-9]+ ms\)")
+    assert [times.sub("(N)", line) for line in said] == times.sub("(N)", shown).splitlines()

@@ -27,8 +27,10 @@ def given(runtime_directory: bytes, monkeypatch: pytest.MonkeyPatch) -> HookStar
     settings = Settings({"program": b"/srv/x"}, configuration)
     start = Start(inherited, settings, command.complete([b"-v", b"\xff"], settings.program))
     start.directories = Directories()
+    start.secrets = {b"A", b"B"}
     hook = discover.Hook(b"10\n.py", b"/hooks", kinds.PYTHON, [])
     hook.section = "htpasswd"
+    hook.secrets = {b"A", b"C"}
     return HookStart(hook, start, start.directories.runtime())
 
 
@@ -37,6 +39,7 @@ def test_it_shows_the_start_as_it_stands(given: HookStart, runtime_directory: by
     assert given.command == ["/srv/x", "-v", "\udcff"]
     assert (given.options, given.args) == ([], [])
     assert given.config == {"file": "x"}
+    assert given.secrets == {"A"}
     assert given.runtime_directory == os.fsdecode(runtime_directory)
 
 
