@@ -80,6 +80,7 @@ def test_mounts_are_found_with_and_without_optional_fields() -> None:
         (b"\\04", b"\\04"),
         (b"\\999", b"\\999"),
         (b"\\400", b"\\400"),
+        (b"\\039", b"\\039"),
         (b"\\", b"\\"),
         (b"\\\\040", b"\\ "),
         (b"\\377\\012", b"\xff\n"),
@@ -147,6 +148,8 @@ def test_without_a_mount_the_usual_place_is_looked_into() -> None:
         (b"0-31:2/16", set()),
         (b"0-99999999999", set()),
         (b"0,,1", set()),
+        (b"9" * 5000, set()),
+        (b"0-" + b"9" * 5000, set()),
         (b"all", set()),
         ("\u0663".encode(), set()),
     ],
@@ -256,6 +259,11 @@ def test_the_huge_number_is_none_where_the_machines_memory_is_not_known(tmp_path
         "sys/fs/cgroup/memory/memory.limit_in_bytes": b"%d\n" % NO_LIMIT,
     }
     assert cgroup.read(layouts.write(tmp_path, files)).memory_bytes is None
+
+
+def test_a_quota_of_more_cpus_than_any_machine_has_is_none(tmp_path: Path) -> None:
+    files = {"proc/self/cgroup": b"0::/\n", "sys/fs/cgroup/cpu.max": b"9000000000 1\n"}
+    assert cgroup.read(layouts.write(tmp_path, files)).cpus is None
 
 
 def test_cpus_that_are_allowed_but_not_there_do_not_count(tmp_path: Path) -> None:
