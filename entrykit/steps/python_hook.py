@@ -82,6 +82,7 @@ class HookStart:
     `log`: `debug`, `info` and `warning`, each a line.
     `secrets`: the names of those in `env` that are secret: what they hold is not to be shown.
     `runtime_directory`: where files for the command may lie, "" where there is no such place.
+    `sysroot`: what stands before /sys and /proc, "" but in tests.
     """
 
     def __init__(self, hook: "Hook", start: "Start", place: bytes) -> None:
@@ -102,6 +103,7 @@ class HookStart:
         self.log = Log(log.text(hook.name))
         self.secrets = frozenset(_text(name) for name in start.secrets & hook.secrets)
         self.runtime_directory = _text(place)
+        self.sysroot = _text(start.settings.sysroot)
 
     @property
     def command(self) -> list[str]:

@@ -11,6 +11,7 @@ from entrykit.system import log
 from entrykit.system.errors import StartError, os_reason
 
 SECRET_LIMIT_BYTES = 65536
+_KERNEL_FILE_LIMIT_BYTES = 16 << 20
 
 _READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY
 
@@ -68,10 +69,11 @@ def read(
         if status.st_size > limit_bytes and not cut:
             message = f"cannot read {shown}: it has {status.st_size} bytes, more than {limit_bytes}"
             raise StartError(message)
-        # A file under /proc says that it is empty; one that grows meanwhile is read on.
+        # One that grows meanwhile is read on, and so is what is handed over in pieces: a file under
+        # /proc, which says that it is empty, or one on a remote file system.
         size = min(status.st_size, limit_bytes) or min(4096, limit_bytes)
         content = posix.read(descriptor, size + 1)
-        if len(content) > size and not (cut and size == limit_bytes):
+        if content and len(content) != status.st_size and len(content) <= limit_bytes:
             content += _read_up_to(descriptor, limit_bytes + 1 - len(content))
     except OSError as error:
         raise cannot("read", path, error) from None
@@ -85,13 +87,11 @@ def read(
 
 
 def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
-    content = b""
-    while len(content) < limit_bytes:
-        piece = posix.read(descriptor, min(limit_bytes - len(content), 1 << 20))
-        if not piece:
-            break
-        content += piece
-    return content
+    pieces = []
+    while limit_bytes > 0 and (piece := posix.read(descriptor, min(limit_bytes, 1 << 16))):
+        pieces.append(piece)
+        limit_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 def cannot(operation: str, path: bytes, error: OSError) -> StartError:
@@ -128,18 +128,19 @@ def is_inheritable(descriptor: int) -> bool:
         return False
 
 
-def read_kernel_file(path: str) -> bytes | None:
-    """Return the whole of a file under /proc, None where it cannot be read."""
+def read_kernel_file(path: str | bytes) -> bytes | None:
+    """Return the whole of a file under /proc or /sys, None where it cannot be read, or is endless.
+
+    To its end, not what one read gives: some of them are handed over a page at a time.
+    """
     try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        descriptor = posix.open(path, _READ)
     except OSError:
         return None
     try:
-        pieces = []
-        while piece := posix.read(descriptor, 32768):
-            pieces.append(piece)
+        content = _read_up_to(descriptor, _KERNEL_FILE_LIMIT_BYTES)
     except OSError:
         return None
     finally:
         posix.close(descriptor)
-    return b"".join(pieces)
+    return content if len(content) < _KERNEL_FILE_LIMIT_BYTES else None

@@ -1,9 +1,10 @@
 """The sections of the stock hooks, one module each. A section switches its stock hook on."""
 
-from entrykit.settings.sections import htpasswd, wait
+from entrykit.settings.sections import htpasswd, limits, wait
 from entrykit.settings.sections.section import Section
 
 SECTIONS: dict[str, Section] = {
-    "htpasswd": htpasswd.SECTION,
     "wait": wait.SECTION,
+    "limits": limits.SECTION,
+    "htpasswd": htpasswd.SECTION,
 }
