@@ -13,7 +13,7 @@ from entrykit.steps.configure import Settings
 from entrykit.steps.inherited import Environment, Inherited
 from entrykit.steps.python_hook import HookStart
 from entrykit.steps.state import Start
-from entrykit.stock import htpasswd
+from entrykit.stock import htpasswd, passwords
 from entrykit.system.errors import StartError
 
 TOML = """
@@ -87,17 +87,17 @@ def test_the_file_lies_in_the_runtime_directory_and_lets_the_user_in(
 )
 def test_passwords_of_any_bytes_up_to_72_are_verified(tmp_path: Path, password: str) -> None:
     raw = os.fsencode(password)
-    htpasswd.check_password(raw, "PASSWORD")
+    passwords.check_password(raw, "PASSWORD")
     path = tmp_path / "htpasswd"
-    path.write_bytes(htpasswd.line(b"admin", raw))
+    path.write_bytes(passwords.line(b"admin", raw))
     assert verifies(path, "admin", raw)
 
 
 @pytest.mark.parametrize("username", ["a", "two words", "ä", "a#b", "a$b", " a", "x" * 255])
 def test_user_names_of_any_other_kind_are_found(tmp_path: Path, username: str) -> None:
-    htpasswd.check_username(username.encode(), "LOGIN")
+    passwords.check_username(username.encode(), "LOGIN")
     path = tmp_path / "htpasswd"
-    path.write_bytes(htpasswd.line(username.encode(), b"hush"))
+    path.write_bytes(passwords.line(username.encode(), b"hush"))
     assert verifies(path, username, "hush")
 
 
@@ -110,7 +110,7 @@ def test_a_password_that_bcrypt_would_cut_is_refused(start: HtpasswdStart, passw
 
 def test_a_password_with_a_nul_byte_is_refused() -> None:
     with pytest.raises(StartError, match="PASSWORD holds a NUL byte"):
-        htpasswd.check_password(b"a\0b", "PASSWORD")
+        passwords.check_password(b"a\0b", "PASSWORD")
 
 
 @pytest.mark.parametrize(
