@@ -12,6 +12,7 @@ from entrykit.system.errors import StartError
 COMMANDS = {
     "run": "run the hooks, then become the command",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
+    "htpasswd": "make and edit htpasswd files, and verify passwords",
 }
 
 

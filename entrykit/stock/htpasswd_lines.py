@@ -130,6 +130,14 @@ def find(content: bytes, name: bytes) -> bytes | None:
     return None
 
 
+def hashes(content: bytes) -> "Iterator[bytes]":
+    """Yield the hashes of known schemes, in their order."""
+    for line in content.split(b"\n"):
+        hashed = line.rstrip(b"\r").partition(b":")[2].partition(b":")[0]
+        if not line.startswith(b"#") and scheme(hashed):
+            yield hashed
+
+
 def put(content: bytes, name: bytes, hashed: bytes) -> bytes:
     """Return the content of a file with a user's hash, in its old place or at the end.
 
