@@ -5,9 +5,11 @@ machine that is to run all of them.
 """
 
 import contextlib
+import ctypes
 import functools
 import gc
 import os
+import shutil
 import subprocess
 import warnings
 from collections import Counter
@@ -53,6 +55,14 @@ def _has_engine() -> bool:
         client.close()
 
 
+def _has_crypt() -> bool:
+    try:
+        ctypes.CDLL("libcrypt.so.1")
+    except OSError:
+        return False
+    return True
+
+
 # What a requirement is, whether it is met, and what is the matter where it is not.
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
@@ -62,6 +72,8 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _can_make_namespaces,
         "unshare(1) may not make one, or is missing",
     ),
+    "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),
+    "openssl": ("openssl(1)", lambda: shutil.which("openssl") is not None, "it is missing"),
 }
 
 

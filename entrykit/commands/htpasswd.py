@@ -42,8 +42,7 @@ _ACTIONS = {
     "delete": ("delete a user from a file", f"Delete a user's lines from a file. {_STAYS}"),
     "verify": (
         "verify a user's password",
-        "Exit status 0 where it is right, 1 where it is wrong or there is no such user, who takes"
-        " the same time.",
+        "Exit status 0 where it is right, 1 where it is wrong or there is no such user.",
     ),
 }
 
@@ -163,12 +162,22 @@ def _password(arguments: argparse.Namespace, name: bytes, *, is_new: bool) -> by
         content = files.read(os.fsencode(arguments.password_file), files.SECRET_LIMIT_BYTES)
         return _one_line(content, log.text(os.fsencode(arguments.password_file)))
     if sys.stdin is None or not sys.stdin.isatty():
-        content = b"" if sys.stdin is None else sys.stdin.buffer.read(files.SECRET_LIMIT_BYTES)
-        return _one_line(content, "standard input")
+        return _one_line(_read_standard_input(), "standard input")
     password = _ask(f"Password of {log.text(name)}: ")
     if is_new and _ask("Again: ") != password:
         raise StartError("the two passwords differ")
     return password
+
+
+def _read_standard_input() -> bytes:
+    limit_bytes = files.SECRET_LIMIT_BYTES
+    try:
+        content = b"" if sys.stdin is None else sys.stdin.buffer.read(limit_bytes + 1)
+    except OSError as error:
+        raise StartError(f"cannot read standard input: {errors.os_reason(error)}") from None
+    if len(content) > limit_bytes:
+        raise StartError(f"standard input holds more than {limit_bytes} bytes")
+    return content
 
 
 def _one_line(content: bytes, what: str) -> bytes:
