@@ -210,7 +210,7 @@ def _check_is_free(path: bytes) -> None:
 
 
 def _check_is_own(path: bytes) -> os.stat_result:
-    """Return a file's status. Raises StartError where it is missing, or a link.
+    """Return a file's status. Raises StartError where it is missing, a link, or another user's.
 
     To go where a link leads would write into a directory that nobody named.
     """
@@ -224,6 +224,9 @@ def _check_is_own(path: bytes) -> os.stat_result:
     if stat.S_ISLNK(status.st_mode):
         hint = f"name the file itself: {log.text(os.path.realpath(path))}"
         raise StartError(f"cannot write {log.text(path)}: it is a link", hint=hint)
+    if os.geteuid() not in (0, status.st_uid):
+        message = f"cannot write {log.text(path)}: it is owned by uid {status.st_uid}"
+        raise StartError(message, hint="run this as its owner, or as root")
     return status
 
 

@@ -5,8 +5,10 @@ And of the command: a password is asked for at a terminal, which is left as it w
 
 import os
 import pty
+import re
 import select
 import signal
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
@@ -131,6 +133,36 @@ def test_without_users_an_old_file_goes(start: Entrypoint, file: Path) -> None:
     assert os.listdir(file.parent) == []
     assert "USERS holds no user" in ended.last_line
     assert "no htpasswd file, the old one is removed (" in ended.last_line
+
+
+PAGE = (Path(__file__).parents[2] / "docs/htpasswd.md").read_text(encoding="utf-8")
+
+
+def test_the_messages_are_as_shown(start: Entrypoint) -> None:
+    (toml,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (shown,) = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    start.configure(toml)
+    ended = run(start, APP_USERS="ann:a\nSeCrEt\n\nbob:\nann:b", APP_HTPASSWD="eve:SeCrEt")
+
+    def without_time_and_place(lines: str) -> str:
+        return re.sub(r"after \d+ ms, in \S+;", "after 1 ms, in HOOKS;", lines)
+
+    assert ended.status == 78
+    assert without_time_and_place(ended.stderr.decode()) == without_time_and_place(shown)
+
+
+def test_the_command_does_what_is_shown(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```console\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "password").write_text("hush\n")
+    script = f'entrykit() {{ "{sys.executable}" -m entrykit "$@"; }}\n'
+    for line in shown.splitlines():
+        if line.startswith("$ "):
+            script += f"cat <<'end'\n{line}\nend\n{line[2:]}\n"
+    ended = subprocess.run(
+        ["sh", "-c", f"exec 2>&1\n{script}"],
+        check=False, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.stdout == shown
 
 
 class Terminal:

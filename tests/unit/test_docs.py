@@ -9,7 +9,7 @@ from entrykit.settings import configuration, hook, options, schema
 from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/hooks.md", "docs/operators.md")
+PAGES = ("README.md", "docs/hooks.md", "docs/htpasswd.md", "docs/operators.md")
 TO_COME = ("plan", "init", "user")
 
 
@@ -19,9 +19,9 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("text", blocks("docs/operators.md", "toml"))
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "toml")])
 def test_a_configuration_that_is_shown_is_right(text: str) -> None:
-    configuration.parse(text.encode(), "operators.md")
+    configuration.parse(text.encode(), "a page")
 
 
 def test_the_configuration_of_the_example_is_right() -> None:
@@ -32,6 +32,12 @@ def test_the_configuration_of_the_example_is_right() -> None:
 @pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *SECTIONS])
 def test_each_key_of_the_configuration_is_explained(key: str) -> None:
     assert f"`{key}`" in _operators() or f"`[{key}]`" in _operators()
+
+
+@pytest.mark.parametrize("key", SECTIONS["htpasswd"].keys)
+def test_each_key_of_htpasswd_is_explained(key: str) -> None:
+    page = (ROOT / "docs/htpasswd.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| (`\w+`, )?`{key}`", page, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", [name for name, *_ in options.SETTINGS if name not in TO_COME])
