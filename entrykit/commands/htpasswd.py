@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import getpass
 import os
+import signal
 import stat
 import sys
 import warnings
@@ -189,6 +190,9 @@ def _one_line(content: bytes, what: str) -> bytes:
 
 def _ask(prompt: str) -> bytes:
     """Ask for a word at the terminal, without echo. Raises StartError."""
+    # By an exception, so that getpass switches the echo on again.
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(errors.SIGNALLED + number))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)

@@ -135,3 +135,23 @@ def test_both_edit_the_same_file(engine: Engine, judges: str, tmp_path: Path) ->
     files = [File("/u", file.read_bytes(), 0o644)]
     assert engine.run(judges, "htpasswd", "-vb", "/u", "bob", "new", files=files).status == 0
     assert engine.run(judges, "htpasswd", "-vb", "/u", "bob", "b", files=files).status == 3
+
+
+def test_several_users_are_hashed_where_no_thread_can_be_had(engine: Engine, image: str) -> None:
+    toml = """
+program = "cat"
+[htpasswd]
+users = "USERS"
+file = "/tmp/users"
+"""
+    outcome = engine.run(
+        image, "cat", "/tmp/users",  # noqa: S108 - the container's own
+        files=[File("/etc/entrykit.toml", toml, 0o644)],
+        environment={"USERS": "ann:a\nbob:b", "ENTRYKIT_SKIP": "10-images.sh"},
+        pids_limit=2,
+    )  # fmt: skip
+    assert outcome.status == 0, outcome
+    ann, bob = outcome.stdout.encode().splitlines()
+    assert passwords.verify_bcrypt(b"a", ann.removeprefix(b"ann:"))
+    assert passwords.verify_bcrypt(b"b", bob.removeprefix(b"bob:"))
+    assert outcome.log[-1].startswith("entrykit: 30-htpasswd.py: 2 users in /tmp/users (")

@@ -193,7 +193,10 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for the end; return the exit status."""
-        return self.running.end().status
+        status = self.running.end().status
+        while select.select([self.master], [], [], 0)[0]:
+            self.shown += os.read(self.master, 4096)
+        return status
 
 
 @pytest.fixture
@@ -257,14 +260,18 @@ def test_what_is_no_password_is_told(
 
 
 @pytest.mark.parametrize("prompts", [1, 2])
-def test_an_interrupt_at_the_prompt_restores_the_terminal(
-    terminal: Terminal, tmp_path: Path, prompts: int
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_prompt_restores_the_terminal(
+    terminal: Terminal, tmp_path: Path, number: signal.Signals, prompts: int
 ) -> None:
     if prompts == 2:
         terminal.type(b"hush\n")
         terminal.wait_for(b"Again: ")
-    terminal.type(b"\x03")
-    assert terminal.end() == 128 + signal.SIGINT
+    if number == signal.SIGINT:
+        terminal.type(b"\x03")
+    else:
+        terminal.running.signal(number)
+    assert terminal.end() == 128 + number
     assert termios.tcgetattr(terminal.slave) == terminal.at_first
     assert b"Traceback" not in terminal.shown
     assert not (tmp_path / "users").exists()
