@@ -1,8 +1,10 @@
-"""Stock hook: an htpasswd file from a user name and a password.
+"""Stock hook: an htpasswd file from names and passwords in the environment.
 
-[htpasswd]
-username = "YOUP0M_USERNAME"    # the variables that hold them, or whose _FILEs do
+[htpasswd]                      # or [[htpasswd]], once for each file
+username = "YOUP0M_USERNAME"    # the variables that hold one user, or whose _FILEs do
 password = "YOUP0M_PASSWORD"
+users = "YOUP0M_USERS"          # a variable with lines: name:password
+entries = "YOUP0M_HTPASSWD"     # a variable with the lines of an htpasswd file
 file = "htpasswd"               # a bare name lies in the runtime directory
 option = "-htpasswd"            # the program's option that is given the file's path
 """

@@ -5,6 +5,7 @@ machine that is to run all of them.
 """
 
 import contextlib
+import ctypes
 import functools
 import gc
 import os
@@ -64,6 +65,14 @@ def _has_engine() -> bool:
         client.close()
 
 
+def _has_crypt() -> bool:
+    try:
+        ctypes.CDLL("libcrypt.so.1")
+    except OSError:
+        return False
+    return True
+
+
 # What a requirement is, whether it is met, and what is the matter where it is not.
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
@@ -74,7 +83,8 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         "unshare(1) may not make one, or is missing",
     ),
     "ipv6": ("an IPv6 loopback address", _has_ipv6, "::1 cannot be had"),
-    "openssl": ("openssl(1)", lambda: bool(shutil.which("openssl")), "it is not installed"),
+    "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),
+    "openssl": ("openssl(1)", lambda: shutil.which("openssl") is not None, "it is missing"),
 }
 
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "run the hooks, then become the command",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
     "wait": "wait until servers, sockets and files are there",
+    "htpasswd": "make and edit htpasswd files, and verify passwords",
 }
 
 

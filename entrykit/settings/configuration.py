@@ -141,10 +141,15 @@ def _read_section(
     """Read a section: a table, or several, which the hook then finds in a list, `tables`."""
     section = SECTIONS[name]
     if isinstance(given, list) and given and section.is_repeatable:
+        before = len(reader.problems)
         read = [
             _read_table(reader, section, (name, str(number)), table)
             for number, table in enumerate(given, 1)
         ]
+        if len(reader.problems) == before:
+            for number, key, message, hint in section.collisions(read):
+                path = (name, str(number), key)
+                reader.problem(path, f"{_shown(path)}: {message}", hint)
         configuration["sections"][name] = {"tables": read}
     else:
         configuration["sections"][name] = _read_table(reader, section, (name,), given)

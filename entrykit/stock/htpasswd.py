@@ -1,84 +1,58 @@
-"""The htpasswd file of the stock hook `30-htpasswd.py`.
+"""The htpasswd files of the stock hook `30-htpasswd.py`.
 
-bcrypt in its `$2y$` form, cost 10: what nginx, Apache, lighttpd, HAProxy, Caddy, the Docker
-registry, Traefik and crypt(3) verify. `$2y$` and `$2b$` name the same algorithm.
+Each has the user of `username` and `password`, those of the lines of `users`, and the lines of
+`entries`, in this order. What is in a file already and still right stays as it is, byte for byte.
 """
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import bcrypt
-
-from entrykit.system import files, log, runtime, writing
+from entrykit.stock import passwords
+from entrykit.system import errors, files, log, runtime, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from entrykit.steps.python_hook import HookStart
+    from entrykit.system.errors import Problem
 
-COST = 10
 MODE = 0o640
-# bcrypt reads no more of a password; what comes after would be as good as not there.
-PASSWORD_LIMIT_BYTES = 72
 _FILE_LIMIT_BYTES = 1 << 20
 
 
+class User(NamedTuple):
+    """A user of a file: with a password to hash, or with the `entry` that follows the name."""
+
+    where: str
+    name: bytes
+    password: bytes = b""
+    entry: bytes = b""
+
+
+class Wanted(NamedTuple):
+    """What a table asks for; `path` is empty where it has no users, and `lack` says why."""
+
+    table: dict[str, Any]
+    users: list[User]
+    path: bytes
+    lack: str
+
+
 def set_up(start: "HookStart") -> str:
-    """Write the file and ask for the option; return what was done, for the log.
+    """Write the files and ask for their options; return what was done, for the log.
 
-    Without a password there is no file, and a stale one of ours is removed. Raises StartError,
-    status 78, where name or password cannot be used or the file cannot be written.
+    Without any user there is no file, and a stale one of ours is removed. Raises StartError,
+    status 78, where names or passwords cannot be used, with all of them and nothing written, or
+    a file cannot be written.
     """
-    config = start.config
-    password = os.fsencode(start.env.get(config["password"], ""))
-    # In the runtime directory no old one can be: a start begins by emptying it.
-    if not password:
-        is_elsewhere = "/" in config["file"]
-        has_removed = is_elsewhere and _remove_own(os.fsencode(config["file"]))
-        removed = ", the old one is removed" if has_removed else ""
-        what = "is empty" if config["password"] in start.env else "is not set"
-        return f"{config['password']} {what}: no htpasswd file{removed}"
-    path = _place(config["file"], start.runtime_directory)
-    username = os.fsencode(start.env.get(config["username"], ""))
-    check_username(username, config["username"])
-    check_password(password, config["password"])
-    is_kept = _write(path, username, password, start.runtime_directory)
-    said = f"1 user in {log.text(path)}{', unchanged' if is_kept else ''}"
-    option = config["option"]
-    if option and has_option(start.command[1:], option):
-        return f"{said}; the command has an {option} of its own"
-    if option:
-        start.options += [option, os.fsdecode(path)]
-    return said
-
-
-def check_username(username: bytes, variable: str) -> None:
-    """Raise StartError where an htpasswd file cannot hold a user name."""
-    if not username:
-        raise StartError(f"{variable} is not set", hint=f"set it, or {variable}_FILE")
-    if b":" in username:
-        raise StartError(f"{variable} holds a colon", hint="in an htpasswd file that ends the name")
-    if username.startswith(b"#"):
-        raise StartError(f"{variable} begins with #", hint="in an htpasswd file that is a comment")
-    if any(character < 32 or character == 127 for character in username):
-        raise StartError(f"{variable} holds a newline or another control character")
-
-
-def check_password(password: bytes, variable: str) -> None:
-    """Raise StartError where bcrypt cannot take a password whole."""
-    if len(password) > PASSWORD_LIMIT_BYTES:
-        message = f"{variable} has {len(password)} bytes, and bcrypt reads {PASSWORD_LIMIT_BYTES}"
-        raise StartError(message, hint="take a shorter one")
-    if b"\0" in password:
-        raise StartError(f"{variable} holds a NUL byte")
-
-
-def line(username: bytes, password: bytes) -> bytes:
-    """Return the line of an htpasswd file, with a new salt."""
-    hashed = bcrypt.hashpw(password, bcrypt.gensalt(COST))
-    return username + b":$2y$" + hashed.removeprefix(b"$2b$") + b"\n"
+    problems: list[Problem] = []
+    tables = start.config.get("tables", [start.config])
+    wanted = [_read(start, table, problems) for table in tables]
+    if problems:
+        raise errors.together(problems)
+    return "; ".join(_set_up_file(start, one) for one in wanted)
 
 
 def has_option(words: "Sequence[str]", option: str) -> bool:
@@ -95,6 +69,74 @@ def has_option(words: "Sequence[str]", option: str) -> bool:
     return False
 
 
+def _read(start: "HookStart", table: dict[str, Any], problems: "list[Problem]") -> Wanted:
+    """Return what a table asks for; add what is wrong to `problems`."""
+    before = len(problems)
+    users = list(_users(start, table, problems))
+    if not users:
+        return Wanted(table, [], b"", ", ".join(_lacks(start, table)))
+    _check_once(users, problems)
+    path = b""
+    try:
+        path = _place(table["file"], start.runtime_directory)
+    except StartError as error:
+        problems[before:before] = error.problems
+    return Wanted(table, users, path, "")
+
+
+def _users(
+    start: "HookStart", table: dict[str, Any], problems: "list[Problem]"
+) -> "Iterator[User]":
+    if password := _value(start, table["password"]):
+        username = _value(start, table["username"])
+        try:
+            _check(username, table["username"], password, table["password"])
+        except StartError as error:
+            problems.extend(error.problems)
+        yield User(table["username"], username, password)
+    if not (table["users"] or table["entries"]):
+        return
+    from entrykit.stock import htpasswd_lines  # re costs 4 ms, and few have more than one user
+
+    content = _value(start, table["users"])
+    for where, name, password in htpasswd_lines.read_users(content, table["users"], problems):
+        yield User(where, name, password)
+    content = _value(start, table["entries"])
+    for where, name, entry in htpasswd_lines.read_entries(content, table["entries"], problems):
+        yield User(where, name, entry=entry)
+
+
+def _check(username: bytes, username_variable: str, password: bytes, variable: str) -> None:
+    if not username:
+        hint = f"set it, or {username_variable}_FILE"
+        raise StartError(f"{username_variable} is not set", hint=hint)
+    passwords.check_username(username, username_variable)
+    passwords.check_password(password, variable)
+
+
+def _value(start: "HookStart", variable: str | None) -> bytes:
+    return os.fsencode(start.env.get(variable, "")) if variable else b""
+
+
+def _lacks(start: "HookStart", table: dict[str, Any]) -> "Iterator[str]":
+    """Say of each variable why no user comes of it."""
+    for variable in (table["password"], table["users"], table["entries"]):
+        if variable and variable not in start.env:
+            yield f"{variable} is not set"
+        elif variable:
+            yield f"{variable} {'holds no user' if start.env[variable] else 'is empty'}"
+
+
+def _check_once(users: list[User], problems: "list[Problem]") -> None:
+    first: dict[bytes, str] = {}
+    for user in users:
+        if user.name in first:
+            message = f"the user {log.text(user.name)} stands in {first[user.name]} and again in"
+            problems.append(("", f"{message} {user.where}", "name each user once"))
+        else:
+            first[user.name] = user.where
+
+
 def _place(file: str, runtime_directory: str) -> bytes:
     if "/" in file:
         return os.fsencode(file)
@@ -104,31 +146,77 @@ def _place(file: str, runtime_directory: str) -> bytes:
     return os.fsencode(f"{runtime_directory}/{file}")
 
 
-def _write(path: bytes, username: bytes, password: bytes, runtime_directory: str) -> bool:
-    """Write the file and a note of its digest; tell whether it was right already and stays.
+def _set_up_file(start: "HookStart", wanted: Wanted) -> str:
+    """Write or remove one file, and ask for its option; return what was done."""
+    file, option = wanted.table["file"], wanted.table["option"]
+    if not wanted.users:
+        # In the runtime directory no old one can be: a start begins by emptying it.
+        has_removed = "/" in file and _remove_own(os.fsencode(file))
+        removed = ", the old one is removed" if has_removed else ""
+        return f"{wanted.lack}: no htpasswd file{removed}"
+    kept = _write(wanted.path, wanted.users, start.runtime_directory)
+    count = len(wanted.users)
+    said = f"{count} {'user' if count == 1 else 'users'} in {log.text(wanted.path)}{kept}"
+    if option and has_option(start.command[1:], option):
+        return f"{said}; the command has an {option} of its own"
+    if option:
+        start.options += [option, os.fsdecode(wanted.path)]
+    return said
 
-    No note in the runtime directory, which the next start empties.
+
+def _write(path: bytes, users: list[User], runtime_directory: str) -> str:
+    """Write the file and a note of its digest; return how much of an earlier start's stays.
+
+    If all does, nothing is written. No note in the runtime directory, which the next start empties.
     """
-    if _is_own(path) and _matches(path, username, password):
-        return True
-    content = line(username, password)
+    old = _own_content(path)
+    old_lines = old.split(b"\n")
+    lines = _lines(users, dict(line.partition(b":")[::2] for line in old_lines))
+    content = b"".join(lines)
+    if content == old and _has_right_mode(path):
+        return ", unchanged"
     writing.write(path, content, MODE, os.getegid())
     if path.rpartition(b"/")[0] != os.fsencode(runtime_directory):
         writing.write(_note(path), _digest(content), 0o600)
-    return False
+    kept = len({*lines} & {line + b"\n" for line in old_lines})
+    return f", {kept} of them unchanged" if kept and content != old else ""
 
 
-def _matches(path: bytes, username: bytes, password: bytes) -> bool:
+def _lines(users: list[User], old: dict[bytes, bytes]) -> list[bytes]:
+    """Return the users' lines: an old hash where it is still the password's, else a new one."""
+
+    def line(user: User) -> bytes:
+        entry = user.entry or old.get(user.name, b"")
+        # Of another cost is one that came from `entries`.
+        is_right = user.entry or (
+            entry.startswith(b"$2y$%d$" % passwords.COST)
+            and passwords.verify_bcrypt(user.password, entry)
+        )
+        if is_right:
+            return user.name + b":" + entry + b"\n"
+        return passwords.line(user.name, user.password)
+
+    if sum(not user.entry for user in users) < 2:
+        return [line(user) for user in users]
+    # bcrypt lets go of the interpreter: ten users take 256 ms on two cores, 507 ms in turn.
+    from concurrent.futures import ThreadPoolExecutor  # costs 5 ms
+
+    try:
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            return list(pool.map(line, users))
+    except RuntimeError:
+        # A container's limit of processes counts threads too (setrlimit(2), cgroup pids.max).
+        return [line(user) for user in users]
+
+
+def _has_right_mode(path: bytes) -> bool:
     status = os.lstat(path)
-    if status.st_mode & 0o7777 != MODE or status.st_gid != os.getegid():
-        return False
-    name, _, hashed = files.read(path, _FILE_LIMIT_BYTES).rstrip(b"\n").partition(b":")
-    return name == username and bcrypt.checkpw(password, hashed.replace(b"$2y$", b"$2b$", 1))
+    return status.st_mode & 0o7777 == MODE and status.st_gid == os.getegid()
 
 
 def _remove_own(path: bytes) -> bool:
     """Remove the file if an earlier start made it: never one that somebody else has put there."""
-    if not _is_own(path):
+    if not _own_content(path):
         return False
     # The note last: without it the file would never be ours again.
     is_removed = writing.remove(path)
@@ -136,16 +224,17 @@ def _remove_own(path: bytes) -> bool:
     return is_removed
 
 
-def _is_own(path: bytes) -> bool:
-    """Tell whether the file is as an earlier start wrote it, by the note beside it.
+def _own_content(path: bytes) -> bytes:
+    """Return the file's content if it is as an earlier start wrote it, by the note beside it.
 
     Its form alone would not tell: a user's own file with one name in it looks the same.
     """
     try:
         noted = files.read(_note(path), 256, follow=False)
-        return noted == _digest(files.read(path, _FILE_LIMIT_BYTES, follow=False))
+        content = files.read(path, _FILE_LIMIT_BYTES, follow=False)
     except StartError:
-        return False
+        return b""
+    return content if noted == _digest(content) else b""
 
 
 def _note(path: bytes) -> bytes:

@@ -17,12 +17,12 @@ _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 _OWN_DIRECTORY = _DIRECTORY | posix.O_NOFOLLOW
 
 
-def write(path: bytes, content: bytes, mode: int, group: int = -1) -> None:
-    """Write a file whole or not at all, with its mode and group set before it can be read.
+def write(path: bytes, content: bytes, mode: int, group: int = -1, owner: int = -1) -> None:
+    """Write a file whole or not at all, with its mode, group and owner set before it can be read.
 
     Under a new name in the same directory (O_EXCL, O_NOFOLLOW), then fsync(2) and rename(2): a
-    link in its place is replaced, not followed. `group` is a gid, -1 the process's own. Raises
-    StartError.
+    link in its place is replaced, not followed. `group` is a gid and `owner` a uid, -1 the
+    process's own. Raises StartError.
     """
     parent, _, name = path.rpartition(b"/")
     temporary = b".%s.%s" % (name[:200], posix.urandom(8).hex().encode())
@@ -34,8 +34,9 @@ def write(path: bytes, content: bytes, mode: int, group: int = -1) -> None:
         descriptor = posix.open(temporary, _CREATE, 0o600, dir_fd=directory)
         try:
             try:
-                if group not in (-1, posix.fstat(descriptor).st_gid):
-                    posix.fchown(descriptor, -1, group)
+                made = posix.fstat(descriptor)
+                if group not in (-1, made.st_gid) or owner not in (-1, made.st_uid):
+                    posix.fchown(descriptor, owner, group)
                 posix.fchmod(descriptor, mode)
                 write_all(descriptor, content)
                 posix.fsync(descriptor)

@@ -15,6 +15,8 @@ class Section(NamedTuple):
     `problems`: what is wrong with a whole table: keys that exclude each other, one that needs
     another; key, message and mend of each.
     `is_repeatable`: `[[NAME]]` is allowed too.
+    `collisions`: what several tables may not have in common; the number of the table (from 1), and
+    key, message and mend.
     """
 
     keys: dict[str, tuple[Check, object]]
@@ -22,3 +24,6 @@ class Section(NamedTuple):
     secrets: tuple[str, ...] = ()
     problems: Callable[[dict[str, Any]], Iterator[tuple[str, str, str]]] = lambda _: iter(())
     is_repeatable: bool = False
+    collisions: Callable[[list[dict[str, Any]]], Iterator[tuple[int, str, str, str]]] = lambda _: (
+        iter(())
+    )

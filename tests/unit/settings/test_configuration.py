@@ -208,10 +208,33 @@ optoin = "-x"
 """
     )
     lines = [int(re.sub(r"e\.toml:", "", where)) for where, _, _ in told]
-    assert sorted(lines) == [1, 2, 9, 11, 12, 15, 18, 20, 22]
-    assert [message for where, message, _ in told if where == "e.toml:20"] == [
-        "htpasswd.password is missing"
-    ]
+    assert sorted(lines) == [1, 2, 9, 11, 12, 15, 18, 22]
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("username = 'A'", "password: is missing (username and password go together)"),
+        ("password = 'A'", "username: is missing (username and password go together)"),
+        ("users = 'A'\nusername = 'B'", "password: is missing (username and password go together)"),
+        ("", "password: is missing (so are username, users and entries: name one at least)"),
+    ],
+)
+def test_an_htpasswd_file_needs_a_user_from_somewhere(toml: str, told: str) -> None:
+    ((where, message, hint),) = problems(f"[htpasswd]\n{toml}")
+    assert (where, f"{message} ({hint})") == ("e.toml:1", f"htpasswd.{told}")
+
+
+@pytest.mark.parametrize("file", ["/run/users", "/run//users", "/run/./users"])
+def test_two_htpasswd_files_cannot_have_one_place(file: str) -> None:
+    tables = ["'/run/other'", f"'{file}'", "'/run/users'"]
+    toml = "".join(f"[[htpasswd]]\nusers = 'A'\nfile = {one}\n" for one in tables)
+    assert problem(toml).startswith("e.toml:9: htpasswd.3.file: is that of table 2 too: give each")
+
+
+def test_each_htpasswd_file_declares_its_variables_secret() -> None:
+    toml = "[[htpasswd]]\nusers = 'A'\nfile = 'a'\n[[htpasswd]]\nentries = 'B'\nfile = 'b'\n"
+    assert parse(toml)["env"] == {"A": {"secret": True}, "B": {"secret": True}}
 
 
 @pytest.mark.parametrize(
@@ -297,7 +320,8 @@ def test_a_section_declares_the_variables_that_it_names() -> None:
         "PASSWORD": {"secret": True},
     }
     assert parsed["sections"]["htpasswd"] == {
-        "username": "LOGIN", "password": "PASSWORD", "file": "htpasswd", "option": "",
+        "username": "LOGIN", "password": "PASSWORD", "users": None, "entries": None,
+        "file": "htpasswd", "option": "",
     }  # fmt: skip
 
 

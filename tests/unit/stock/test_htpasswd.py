@@ -13,7 +13,7 @@ from entrykit.steps.configure import Settings
 from entrykit.steps.inherited import Environment, Inherited
 from entrykit.steps.python_hook import HookStart
 from entrykit.steps.state import Start
-from entrykit.stock import htpasswd
+from entrykit.stock import htpasswd, passwords
 from entrykit.system.errors import StartError
 
 TOML = """
@@ -34,6 +34,7 @@ class HtpasswdStart:
         self.words: list[bytes] = []
         self.password: str | None = HUSH
         self.username: str | None = "admin"
+        self.variables: dict[str, str] = {}
 
     def __call__(self) -> HookStart:
         """Run the hook's work as at one start, and return what it was given."""
@@ -42,6 +43,8 @@ class HtpasswdStart:
                 self.monkeypatch.delenv(name, raising=False)
             else:
                 self.monkeypatch.setenv(name, value)
+        for name, value in self.variables.items():
+            self.monkeypatch.setenv(name, value)
         settings = Settings({}, configuration.parse(self.toml.encode(), "e.toml"))
         inherited = object.__new__(Inherited)
         inherited.environment = Environment([])
@@ -87,17 +90,17 @@ def test_the_file_lies_in_the_runtime_directory_and_lets_the_user_in(
 )
 def test_passwords_of_any_bytes_up_to_72_are_verified(tmp_path: Path, password: str) -> None:
     raw = os.fsencode(password)
-    htpasswd.check_password(raw, "PASSWORD")
+    passwords.check_password(raw, "PASSWORD")
     path = tmp_path / "htpasswd"
-    path.write_bytes(htpasswd.line(b"admin", raw))
+    path.write_bytes(passwords.line(b"admin", raw))
     assert verifies(path, "admin", raw)
 
 
 @pytest.mark.parametrize("username", ["a", "two words", "ä", "a#b", "a$b", " a", "x" * 255])
 def test_user_names_of_any_other_kind_are_found(tmp_path: Path, username: str) -> None:
-    htpasswd.check_username(username.encode(), "LOGIN")
+    passwords.check_username(username.encode(), "LOGIN")
     path = tmp_path / "htpasswd"
-    path.write_bytes(htpasswd.line(username.encode(), b"hush"))
+    path.write_bytes(passwords.line(username.encode(), b"hush"))
     assert verifies(path, username, "hush")
 
 
@@ -110,7 +113,7 @@ def test_a_password_that_bcrypt_would_cut_is_refused(start: HtpasswdStart, passw
 
 def test_a_password_with_a_nul_byte_is_refused() -> None:
     with pytest.raises(StartError, match="PASSWORD holds a NUL byte"):
-        htpasswd.check_password(b"a\0b", "PASSWORD")
+        passwords.check_password(b"a\0b", "PASSWORD")
 
 
 @pytest.mark.parametrize(
@@ -277,3 +280,216 @@ def test_an_option_of_the_commands_own_is_left_and_said(
     start.words = own
     assert start().options == []
     assert start.said == f"1 user in {kept}; the command has an -htpasswd of its own"
+
+
+@pytest.fixture
+def several(start: HtpasswdStart, kept: Path) -> HtpasswdStart:
+    """Return a start with all sources of users, whose file outlives it."""
+    assert not kept.exists()
+    start.toml += 'users = "USERS"\nentries = "ENTRIES"\n'
+    start.variables = {"USERS": "ann:a\nbob:b\n", "ENTRIES": READY}
+    return start
+
+
+# Made with `openssl passwd -6 -salt salt ready`.
+READY = (
+    "eve:$6$salt$JSyX1Q91ZyLDwHM/D.v8VHCMaNdfAgoX"
+    "ZmUnkTuj7XbD5zL.DtghGIfLoz.OZkoCOL56l0MW3jPmiB/O9Gg4R0"
+)
+
+
+def entries(path: Path) -> dict[str, str]:
+    """Return what stands after each name."""
+    lines = path.read_text().splitlines()
+    return {name: rest for name, _, rest in (line.partition(":") for line in lines)}
+
+
+def test_the_users_of_all_sources_are_let_in_in_their_order(
+    several: HtpasswdStart, kept: Path
+) -> None:
+    several()
+    assert list(entries(kept)) == ["admin", "ann", "bob", "eve"]
+    for name, password in (("admin", "hush"), ("ann", "a"), ("bob", "b")):
+        assert verifies(kept, name, password)
+    assert kept.read_text().splitlines()[-1] == READY
+    assert several.said == f"4 users in {kept}"
+
+
+@pytest.mark.parametrize("source", ["USERS", "ENTRIES"])
+def test_one_source_is_enough(start: HtpasswdStart, kept: Path, source: str) -> None:
+    start.toml = f'[htpasswd]\n{source.lower()} = "{source}"\nfile = "{kept}"\n'
+    start.variables = {source: READY if source == "ENTRIES" else "eve:ready"}
+    start()
+    assert list(entries(kept)) == ["eve"]
+    assert start.said == f"1 user in {kept}"
+
+
+def test_lines_of_users_may_be_commented_and_blank_and_end_in_crlf(
+    several: HtpasswdStart, kept: Path
+) -> None:
+    users = "# comment: x\r\n\r\nann:a:b \r\n   \n  # another\nbob:#b"
+    several.variables = {"USERS": users, "ENTRIES": f"#old:x\n\n{READY}\r\n"}
+    several()
+    assert list(entries(kept)) == ["admin", "ann", "bob", "eve"]
+    assert verifies(kept, "ann", "a:b ")
+    assert verifies(kept, "bob", "#b")
+    assert kept.read_text().endswith(f"\n{READY}\n")
+
+
+def test_an_entry_with_a_comment_is_taken_as_it_is(several: HtpasswdStart, kept: Path) -> None:
+    several.variables["ENTRIES"] = f"{READY}:a comment"
+    several()
+    assert kept.read_text().endswith(f"\n{READY}:a comment\n")
+
+
+def test_a_restart_with_the_same_users_writes_nothing(several: HtpasswdStart, kept: Path) -> None:
+    several()
+    before = [(path.name, path.read_bytes(), path.stat()) for path in sorted(kept.parent.iterdir())]
+    several()
+    after = [(path.name, path.read_bytes(), path.stat()) for path in sorted(kept.parent.iterdir())]
+    assert [each[:2] for each in after] == [each[:2] for each in before]
+    assert [each[2].st_ino for each in after] == [each[2].st_ino for each in before]
+    assert [each[2].st_mtime_ns for each in after] == [each[2].st_mtime_ns for each in before]
+    assert several.said == f"4 users in {kept}, unchanged"
+
+
+@pytest.mark.parametrize(
+    ("users", "stay"),
+    [
+        ("ann:a\nbob:new", ["admin", "ann", "eve"]),
+        ("ann:a", ["admin", "ann", "eve"]),
+        ("bob:b\nann:a", ["admin", "ann", "bob", "eve"]),
+        ("zoe:z\nann:a\nbob:b", ["admin", "ann", "bob", "eve"]),
+        ("", ["admin", "eve"]),
+    ],
+)
+def test_the_lines_of_unchanged_users_stay_byte_for_byte(
+    several: HtpasswdStart, kept: Path, users: str, stay: list[str]
+) -> None:
+    several()
+    before = entries(kept)
+    several.variables["USERS"] = users
+    several()
+    after = entries(kept)
+    assert [name for name in before if after.get(name) == before[name]] == stay
+    assert set(after) == {"admin", "eve", *(line[:3] for line in users.splitlines())}
+    for line in users.splitlines():
+        name, _, password = line.partition(":")
+        assert verifies(kept, name, password)
+    assert several.said == f"{len(after)} users in {kept}, {len(stay)} of them unchanged"
+
+
+def test_a_hash_of_another_cost_is_made_anew_once_its_password_is_given(
+    several: HtpasswdStart, kept: Path
+) -> None:
+    weak = passwords.hash_bcrypt(b"a", 4).decode()
+    several.variables = {"USERS": "", "ENTRIES": f"ann:{weak}"}
+    several()
+    several.variables = {"USERS": "ann:a", "ENTRIES": ""}
+    several()
+    assert entries(kept)["ann"].startswith("$2y$10$")
+
+
+def test_a_file_of_somebody_else_gives_no_hash(several: HtpasswdStart, kept: Path) -> None:
+    several()
+    before = entries(kept)
+    kept.with_name(".users.entrykit").unlink()
+    several()
+    assert entries(kept)["ann"] != before["ann"]
+
+
+@pytest.mark.parametrize(
+    ("users", "ready", "where"),
+    [
+        ("admin:x", "", "the user admin stands in LOGIN and again in USERS, line 1"),
+        ("ann:x\nann:y", "", "the user ann stands in USERS, line 1 and again in USERS, line 2"),
+        ("x:x\neve:y", READY, "the user eve stands in USERS, line 2 and again in ENTRIES, line 1"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(
+    several: HtpasswdStart, kept: Path, users: str, ready: str, where: str
+) -> None:
+    several.variables = {"USERS": users, "ENTRIES": ready}
+    with pytest.raises(StartError) as refusal:
+        several()
+    assert refusal.value.problems == [("", where, "name each user once")]
+    assert os.listdir(kept.parent) == []
+
+
+def test_all_that_is_wrong_is_told_at_once_and_nothing_is_written(
+    start: HtpasswdStart, tmp_path: Path
+) -> None:
+    start.username = "a:b"
+    start.toml = f"""
+        [[htpasswd]]
+        users = "USERS"
+        file = "{tmp_path}/first"
+        [[htpasswd]]
+        username = "LOGIN"
+        password = "PASSWORD"
+        entries = "ENTRIES"
+        file = "{tmp_path}/second"
+    """
+    start.variables = {"USERS": "ann:a\nsecret", "ENTRIES": "bob:secret"}
+    with pytest.raises(StartError) as refusal:
+        start()
+    messages = [message for _, message, _ in refusal.value.problems]
+    assert messages == [
+        "USERS, line 2: it has no colon",
+        "LOGIN holds a colon",
+        "ENTRIES, line 1: after the name stands no hash of a known scheme",
+    ]
+    assert "secret" not in str(refusal.value.problems)
+    assert not (tmp_path / "first").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({}, "PASSWORD is not set, USERS is not set, ENTRIES is not set"),
+        ({"USERS": "", "ENTRIES": ""}, "PASSWORD is not set, USERS is empty, ENTRIES is empty"),
+        (
+            {"USERS": "# none\n", "ENTRIES": "\n"},
+            "PASSWORD is not set, USERS holds no user, ENTRIES holds no user",
+        ),
+    ],
+)
+def test_without_any_user_there_is_no_file_and_the_old_one_goes(
+    several: HtpasswdStart, kept: Path, variables: dict[str, str], said: str
+) -> None:
+    several()
+    for name in several.variables:
+        several.monkeypatch.delenv(name)
+    several.password = None
+    several.variables = variables
+    assert several().options == []
+    assert os.listdir(kept.parent) == []
+    assert several.said == f"{said}: no htpasswd file, the old one is removed"
+
+
+def test_each_table_has_its_own_file_and_option(start: HtpasswdStart, tmp_path: Path) -> None:
+    start.toml = f"""
+        program = "/srv/server"
+        [[htpasswd]]
+        username = "LOGIN"
+        password = "PASSWORD"
+        file = "{tmp_path}/admins"
+        option = "-admins"
+        [[htpasswd]]
+        users = "USERS"
+        file = "{tmp_path}/users"
+        option = "-users"
+        [[htpasswd]]
+        users = "NOBODY"
+        file = "{tmp_path}/nobody"
+        option = "-nobody"
+    """
+    start.variables = {"USERS": "ann:a\nadmin:b"}
+    given = start()
+    assert verifies(tmp_path / "admins", "admin", "hush")
+    assert verifies(tmp_path / "users", "admin", "b")
+    assert given.options == ["-admins", f"{tmp_path}/admins", "-users", f"{tmp_path}/users"]
+    assert start.said == (
+        f"1 user in {tmp_path}/admins; 2 users in {tmp_path}/users;"
+        " NOBODY is not set: no htpasswd file"
+    )
