@@ -175,5 +175,5 @@ def _limits(variable: "Variable") -> str:
     kind, expects = variable.get("type", ""), variable.get("expects", "")
     if kind == "enum":
         return expects
-    limits = expects.removeprefix(declarations.PHRASES.get(kind, ("", ""))[0]).strip()
+    limits = expects.removeprefix(declarations.PHRASES.get(kind, ("", ""))[0]).lstrip(" ,")
     return "" if kind == "port" and limits == "from 1 to 65535" else limits

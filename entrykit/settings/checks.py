@@ -99,10 +99,9 @@ def variables(value: object) -> list[str]:
 
 def bound(value: object) -> str:
     """Take what limits a value, a number or a string, and return it as it is written."""
-    try:
-        return hook.plain_number(value)
-    except ValueError:
-        raise ValueError("a number, or a string with one") from None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("a number, or a string with one")
+    return str(value)
 
 
 def choices(value: object) -> list[str]:

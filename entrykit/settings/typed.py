@@ -60,12 +60,15 @@ def measured(text: str, kind: str) -> "float | None":
 
 
 def quoted(value: bytes) -> str:
-    """Return a value as a message shows it: printable, not long, no password of a URL in it."""
+    """Return a value as a message shows it: printable, not long, without what may be a password.
+
+    That is what stands before an `@`, as in many a URL whose variable nobody has declared secret.
+    """
     shown = log.text(value)
-    scheme, separator, rest = shown.partition("://")
-    if separator and "@" in rest:
-        user = rest.rpartition("@")[0].partition(":")[0]
-        shown = f"{scheme}://{user}:***@{rest.rpartition('@')[2]}"
+    before, at, after = shown.rpartition("@")
+    if at:
+        scheme, separator, _ = before.partition("://")
+        shown = f"{scheme}://***@{after}" if separator else f"***@{after}"
     if len(shown) > _SHOWN_CHARACTERS:
         shown = shown[:_SHOWN_CHARACTERS] + "…"
     return f'"{shown}"'

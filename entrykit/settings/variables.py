@@ -133,7 +133,7 @@ def _phrase(variable: dict[str, Any]) -> str:
     elif limits[1] is not None:
         phrase += f"{of or ' of'} at most {limits[1]}{unit}"
     if "pattern" in variable:
-        phrase += f" that matches {variable['pattern']}"
+        phrase += f", matching {variable['pattern']}"
     return phrase
 
 
@@ -234,7 +234,7 @@ def _check_group(reader: Reader, declared: "dict[str, Variable]", members: list[
         if declared[name].get("required"):
             key = ("env", name, "required")
             message = f"{shown(key)}: it cannot be where another of its group is set"
-            reader.problem(key, message, "leave it out, or leave out exclusive")
+            reader.problem(key, message, "leave it out")
 
 
 def references(variable: "Variable") -> list[str]:

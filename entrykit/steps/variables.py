@@ -2,9 +2,10 @@
 
     sources     env-dirs and env-files, where there are any (entrykit.steps.sources)
     given       the variable's own value, its `_FILE`'s, or those of its deprecated names
+    types       of what is given
     groups      at most one of a group is given
-    defaults    constant ones, then those that refer to other variables
-    checks      types, then what is required
+    defaults    constant ones, then those that refer to other variables, which are checked too
+    required    and what is required with another
 
 An empty value counts as unset throughout; where nothing gives another it passes unchanged.
 
@@ -37,9 +38,10 @@ def resolve(environment: "Environment", configuration: "Configuration") -> set[b
 
         this.secrets |= sources.read(environment, configuration, this.problems)
     this.take_given()
+    this.check_given()
     this.check_groups()
     this.set_defaults()
-    this.check()
+    this.check_required()
     this.say_near_misses()
     if this.problems:
         raise errors.together(this.sorted_problems())
@@ -127,15 +129,20 @@ class Resolution:
         self._environment.unset(name)
         return True
 
+    def check_given(self) -> None:
+        """Check the types of what is given."""
+        for name in self.given - self.broken:
+            if "type" in self._declared[name]:
+                self._check_type(name, self._declared[name])
+
     def check_groups(self) -> None:
         """Note where more than one of a group is given."""
         for members in self._configuration["groups"].values():
             first, *others = [name for name in members if name in self.given] or [""]
             if others:
-                all_names = " and ".join((", ".join(members[:-1]), members[-1]))
-                message = (
-                    f"is set, and so is {' and '.join(others)}: of {all_names} only one can be"
-                )
+                so = "so is" if len(others) == 1 else "so are"
+                group = " and ".join((", ".join(members[:-1]), members[-1]))
+                message = f"is set, and {so} {' and '.join(others)}: of {group} only one can be"
                 self.problems.append((first, message, "unset the others"))
 
     def set_defaults(self) -> None:
@@ -177,21 +184,13 @@ class Resolution:
             pieces.append(value or b"")
         if name not in self.broken:
             self._environment.set(name.encode(), b"".join(pieces))
+            if "type" in variable:
+                self._check_type(name, variable)
 
-    def check(self) -> None:
-        """Check the types of what is given or composed, and then what is required."""
-        for name, variable in self._declared.items():
-            value = self._environment.get(name.encode())
-            if name in self.broken:
-                continue
-            if not value:
-                self._check_required(name, variable)
-            elif "type" in variable and (name in self.given or "parts" in variable):
-                self._check_type(name, variable, value)
-
-    def _check_type(self, name: str, variable: "Variable", value: bytes) -> None:
+    def _check_type(self, name: str, variable: "Variable") -> None:
         from entrykit.settings import typed  # only what has a type needs it
 
+        value = self._environment.get(name.encode()) or b""
         details = typed.misfit(value, variable)
         if details is None:
             return
@@ -202,15 +201,19 @@ class Resolution:
         message = f"expected {variable['expects']}, found {found}"
         self.problems.append((name, message, variable.get("help", "")))
 
-    def _check_required(self, name: str, variable: "Variable") -> None:
-        other = variable.get("required_with", "")
-        if variable.get("required"):
-            message = "is required and not set"
-        elif other and (other in self.broken or self._environment.get(other.encode())):
-            message = f"is required with {other}, which is set, and is not set"
-        else:
-            return
-        self.problems.append((name, message, self._how_to_set(name, variable)))
+    def check_required(self) -> None:
+        """Note what is required and has no value."""
+        for name, variable in self._declared.items():
+            if name in self.broken or self._environment.get(name.encode()):
+                continue
+            other = variable.get("required_with", "")
+            if variable.get("required"):
+                message = "is required and not set"
+            elif other and (other in self.given or self._environment.get(other.encode())):
+                message = f"is required with {other}, which is set, and is not set"
+            else:
+                continue
+            self.problems.append((name, message, self._how_to_set(name, variable)))
 
     def _how_to_set(self, name: str, variable: "Variable") -> str:
         ways = ["it"]
