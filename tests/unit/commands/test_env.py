@@ -28,7 +28,7 @@ required = true
 
 [env.PASSWORD]
 secret = true
-default = "geheim"
+default = "geheimes"
 min = 8
 deprecated = ["PASS"]
 
@@ -67,7 +67,7 @@ MARKDOWN = r"""
 | `TIMEOUT` | duration |  |  | of at most 1h; not with DEADLINE |  |
 | `DEADLINE` |  |  | with PORT | or DEADLINE_FILE; not with TIMEOUT |  |
 | `TOKEN` | str |  |  | secret, the command gets it; or TOKEN_FILE; matching \[a-f0-9\|]+ |  |
-""".lstrip()
+""".lstrip()  # noqa: E501 - as it is printed
 
 
 @pytest.fixture
