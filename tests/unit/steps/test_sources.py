@@ -197,8 +197,8 @@ def test_a_files_values_are_checked_as_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"foo=bar\n    baz=quux\n# comment\n\n_foobar=foobaz\nwith.dots=working\n"
-         b"and_underscore=working too\n\n    \t  ",
+        ((b"foo=bar\n    baz=quux\n# comment\n\n_foobar=foobaz\nwith.dots=working\n"
+          b"and_underscore=working too\n\n    \t  "),
          {"foo": "bar", "baz": "quux", "_foobar": "foobaz", "with.dots": "working",
           "and_underscore": "working too"}),
         (b"", {}),
@@ -252,8 +252,10 @@ def test_a_wrong_line_is_told_with_file_and_line_and_without_its_value(tmp_path:
     this = Given(f'env-files = ["{tmp_path}/file.env"]', {})
     assert [": ".join(problem) for problem in this.problems()] == [
         f"{tmp_path}/file.env:2: there is a blank in the name: ",
-        f"{tmp_path}/file.env:3: names that begin with ENTRYKIT_ are entrykit's own: "
-        "set it for the container",
+        (
+            f"{tmp_path}/file.env:3: names that begin with ENTRYKIT_ are entrykit's own: set it for"
+            " the container"
+        ),
     ]
 
 
