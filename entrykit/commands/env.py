@@ -107,11 +107,7 @@ def _code(text: str) -> str:
     while marks in text:
         marks += "`"
     blank = " " if "`" in text else ""
-    return (
-        f"{marks}{blank}{log.text(text.encode('utf-8', 'surrogateescape'))}{blank}{marks}".replace(
-            "|", "\\|"
-        )
-    )
+    return f"{marks}{blank}{text}{blank}{marks}".replace("|", "\\|")
 
 
 def _json(configuration: "Configuration") -> "Iterator[str]":
@@ -151,8 +147,8 @@ def _rows(configuration: "Configuration") -> "Iterator[tuple[str, ...]]":
         if other := variable.get("required_with"):
             required = required or f"with {other}"
         rules = "; ".join(_rules(name, variable, configuration))
-        text = " ".join(variable.get("help", "").split())
-        yield name, variable.get("type", ""), default, required, rules, text
+        default = log.text(default.encode("utf-8", "surrogateescape"))
+        yield name, variable.get("type", ""), default, required, rules, variable.get("help", "")
 
 
 def _rules(name: str, variable: "Variable", configuration: "Configuration") -> "Iterator[str]":

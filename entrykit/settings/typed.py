@@ -84,7 +84,11 @@ def compiled(pattern: str) -> "Pattern[str]":
             # Of what a later Python may read in another way: not for whoever starts a container.
             warnings.simplefilter("ignore")
             return re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
+    except re.error as error:
+        # It may hold a part of the expression, of any length and with any character.
+        reason = log.text(error.msg.encode("utf-8", "backslashreplace"))[:_SHOWN_CHARACTERS]
+        raise ValueError(f"{reason} at position {error.pos}") from None
+    except (RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from None
 
 

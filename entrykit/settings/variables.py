@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from entrykit.settings import schema, typed, values
 from entrykit.settings.reader import Path, Reader, shown
+from entrykit.system import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,9 @@ def read(reader: Reader, configuration: "Configuration", table: dict[str, object
                 variable[key.replace("-", "_")] = checked
             else:
                 reader.unknown((*path, key), tuple(schema.VARIABLE))
+        if isinstance(variable.get("help"), str):
+            # It stands in a line of the log, and in a cell of a table.
+            variable["help"] = " ".join(variable["help"].split())
         declared = cast("Variable", variable)
         if len(reader.problems) == before:
             _check_rules(reader, path, variable)
@@ -134,7 +138,7 @@ def _phrase(variable: dict[str, Any]) -> str:
         phrase += f"{of or ' of'} at most {limits[1]}{unit}"
     if "pattern" in variable:
         phrase += f", matching {variable['pattern']}"
-    return phrase
+    return log.text(phrase.encode())
 
 
 def _read_default(reader: Reader, path: Path, variable: "Variable") -> None:

@@ -121,8 +121,8 @@ class Resolution:
         (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
         """
         value = self._environment.get(name) or b""
-        service, port, _ = name.rpartition(b"_PORT")
-        if not (port and value.startswith(_SERVICE_LINKS)):
+        service, port, rest = name.rpartition(b"_PORT")
+        if not (port and rest[:1] in (b"", b"_") and value.startswith(_SERVICE_LINKS)):
             return False
         if self._environment.get(service + b"_SERVICE_HOST") is None:
             return False

@@ -165,7 +165,20 @@ def test_a_terminal_shows_help_in_lines_of_its_width(tmp_path: Path) -> None:
     assert " ".join(" ".join(lines).split()).endswith(help_text)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_default_of_several_lines_is_one_cell(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    toml = '[env.A]\ndefault = "a\\nb|`"\nhelp = """\nof\n two lines"""\n'
+    (tmp_path / "e.toml").write_text(toml, encoding="utf-8")
+    words = ["--config", str(tmp_path / "e.toml"), "--format"]
+    assert printed(capsys, *words, "table").splitlines()[1].split() == [
+        "A", "a\\nb|`", "of", "two", "lines",
+    ]  # fmt: skip
+    row = printed(capsys, *words, "markdown").splitlines()[2]
+    assert row == "| `A` |  | `` a\\nb\\|` `` |  |  | of two lines |"
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"])))
 def test_a_code_span_is_one_cell_of_one_line(text: str) -> None:
     span = env._code(text)  # noqa: SLF001 - what Markdown makes hard
     assert "\n" not in span

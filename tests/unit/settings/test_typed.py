@@ -158,6 +158,15 @@ def test_what_is_no_json_and_no_regular_expression_is_told_with_its_place(
     assert typed.misfit(value.encode(), declared(f'type = "{kind}"')) == details
 
 
+@pytest.mark.parametrize("value", ["(?\x1b", f"(?P<{'1' * 1000}>x)", "(?P<\udcff\n>x)"])
+def test_details_are_short_and_printable(value: str) -> None:
+    raw = value.encode("utf-8", "surrogateescape")
+    details = typed.misfit(raw, declared('type = "regex"'))
+    assert details
+    assert details.isprintable()
+    assert len(details) < 100
+
+
 def test_a_regular_expression_of_a_doubtful_form_gives_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -202,6 +202,7 @@ def test_all_links_are_said_in_one_line(capfd: pytest.CaptureFixture[str]) -> No
         (PORT, {"APP_PORT": "8080"}),
         ("[env.APP_PORT]\ntype = 'url'\n", {"APP_SERVICE_HOST": None}),
         ("[env.APP_SERVICE_PORT]\ntype = 'port'\n", {}),
+        ("[env.APP_PORTAL]\ntype = 'url'\n", {"APP_PORTAL": "tcp://10.0.0.1:80"}),
         ("[env.APP_PORT_80_TCP_PORT]\ntype = 'port'\n", {}),
     ],
 )
