@@ -93,6 +93,9 @@ def _check_rules(reader: Reader, path: Path, variable: dict[str, Any]) -> None:
             reader.problem((*path, "pattern"), message)
     variable["expects"] = _phrase(variable)
     variable.update(bounds)
+    if len(reader.problems) > before:
+        # By rules that are wrong no default can be checked.
+        del variable["expects"]
 
 
 def _contradictions(variable: dict[str, Any], kind: str) -> "Iterator[tuple[str, str, str]]":
@@ -142,28 +145,18 @@ def _phrase(variable: dict[str, Any]) -> str:
 
 
 def _read_default(reader: Reader, path: Path, variable: "Variable") -> None:
-    """Split a default into what it refers to and what stands between; check one that is constant.
-
-    The value of a secret's default is not shown.
-    """
+    """Split a default into what it refers to and what stands between."""
     key = (*path, "default")
     parts = _split(variable["default"])
     if parts is None:
         message = f"{shown(key)}: a ${{ in it begins no ${{NAME}}"
         reader.problem(key, message, "write $${ for ${ itself")
+        # It is not to be checked as it stands.
+        variable["default"] = ""
     elif len(parts) > 1:
         variable["parts"] = parts
-    elif parts[0]:
+    else:
         variable["default"] = parts[0]
-        _check_constant(reader, key, variable)
-
-
-def _check_constant(reader: Reader, key: Path, variable: "Variable") -> None:
-    default = variable["default"].encode("utf-8", "surrogateescape")
-    if "type" not in variable or typed.misfit(default, variable) is None:
-        return
-    what = "another string" if variable.get("secret") else typed.quoted(default)
-    reader.problem(key, f"{shown(key)}: expected {variable['expects']}, found {what}")
 
 
 def _split(default: str) -> list[str] | None:
@@ -202,8 +195,19 @@ def relate(reader: Reader, configuration: "Configuration") -> None:
             reader.problem(key, f"{shown(key)}: {other} is not declared", hint)
     for members in configuration["groups"].values():
         _check_group(reader, declared, members)
+    for name, variable in declared.items():
+        if variable.get("default") and "parts" not in variable and "expects" in variable:
+            _check_constant(reader, ("env", name, "default"), variable)
     _check_references(reader, declared)
     configuration["composed"] = _order(reader, declared)
+
+
+def _check_constant(reader: Reader, key: Path, variable: "Variable") -> None:
+    """Check a default by its type; a secret's is not shown."""
+    default = variable["default"].encode("utf-8", "surrogateescape")
+    if typed.misfit(default, variable) is not None:
+        what = "another string" if variable.get("secret") else typed.quoted(default)
+        reader.problem(key, f"{shown(key)}: expected {variable['expects']}, found {what}")
 
 
 def _check_old_names(reader: Reader, declared: "dict[str, Variable]") -> None:

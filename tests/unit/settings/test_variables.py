@@ -162,6 +162,11 @@ def test_a_secret_that_a_section_declares_stays_out_of_defaults_too() -> None:
     assert "P is secret, and X is not" in problem(toml)
 
 
+def test_the_default_of_a_secret_that_a_section_declares_is_not_shown() -> None:
+    toml = '[env.P]\ntype = "int"\ndefault = "hush"\n[htpasswd]\nusername = "U"\npassword = "P"\n'
+    assert problem(toml) == "e.toml:3: env.P.default: expected an integer, found another string"
+
+
 def test_a_cycle_is_told_at_each_variable_of_it_and_at_no_other() -> None:
     toml = """\
 [env.A]
