@@ -4,7 +4,7 @@
     configure     defaults < /etc/entrykit.toml < ENTRYKIT_* < options of `run`
     command       prepend the program to an empty or flag-first command
     gate          a command that is not the program's gets no checks and no hooks
-    environment   defaults, _FILE secrets: all problems reported together
+    environment   defaults, _FILE secrets, types: all problems reported together
     discover      the search path, an ordered list of hooks, each skipped file with its reason
     run           each hook as a child; its changes are made before the next one starts
     hand off      restore, exec
@@ -66,7 +66,7 @@ def start(
             set_up(this)
         else:
             say_what_is_not_run(this)
-        environment.hide_from_command(this.environment, settings.configuration)
+        environment.hide_from_command(this.environment, settings.configuration, this.secrets)
         handoff.become(this, execute)
     finally:
         # There is no command for whom to keep anything.
@@ -95,8 +95,7 @@ def configure_start(
 
 def set_up(this: Start) -> None:
     """Check the environment, find the hooks, and run them in order."""
-    environment.resolve(this.environment, this.settings.configuration)
-    this.secrets = environment.secret_names(this.settings.configuration)
+    this.secrets = environment.resolve(this.environment, this.settings.configuration)
     hooks = find_hooks(this)
     if hooks:
         run_hooks(this, hooks)

@@ -15,6 +15,7 @@ COMMANDS = {
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
     "wait": "wait until servers, sockets and files are there",
     "htpasswd": "make and edit htpasswd files, and verify passwords",
+    "env": "list the variables that an image understands",
 }
 
 

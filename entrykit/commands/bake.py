@@ -30,9 +30,15 @@ Exit status 78 where a start would fail on what was checked; nothing is written 
 
 PACKAGE = Path(entrykit.__file__).parent
 # What every start needs, and what those need beside it that are told something by a variable,
-# have hooks, or have Python hooks; each with all that it imports.
+# have hooks, or have Python hooks; each with all that it imports. Those that declare variables
+# need what resolves them, and then what their types, those that are not given, or env-dirs need.
 _GROUPS = (
     ("entrykit.boot",),
+    ("entrykit.steps.variables",),
+    ("entrykit.settings.values",),
+    ("entrykit.settings.typed",),
+    ("entrykit.steps.near_misses",),
+    ("entrykit.steps.sources",),
     ("entrykit.settings.options", "entrykit.settings.hook"),
     ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),

@@ -87,6 +87,47 @@ def variable(value: object) -> str:
     return value
 
 
+def variables(value: object) -> list[str]:
+    """Take a list of names of variables."""
+    if not isinstance(value, list) or not value:
+        raise ValueError("a list of names of variables")
+    try:
+        return [variable(name) for name in value]
+    except ValueError:
+        raise ValueError("a list of names of variables") from None
+
+
+def bound(value: object) -> str:
+    """Take what limits a value, a number or a string, and return it as it is written."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError("a number, or a string with one")
+    return str(value)
+
+
+def choices(value: object) -> list[str]:
+    """Take the words that a value can be: some, none twice."""
+    expected = "a list of different words"
+    try:
+        given = words(value)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not given or "" in given or len(set(given)) < len(given):
+        raise ValueError(expected)
+    return given
+
+
+def paths(value: object) -> list[str]:
+    """Take a list of absolute paths."""
+    expected = "a list of absolute paths"
+    try:
+        given = words(value)
+    except ValueError:
+        raise ValueError(expected) from None
+    if not all(path.startswith("/") for path in given):
+        raise ValueError(expected)
+    return given
+
+
 def file(value: object) -> str:
     """Take the path of a file, or its bare name."""
     if not isinstance(value, str) or not value or "\0" in value or value[-1] == "/":

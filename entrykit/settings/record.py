@@ -8,9 +8,24 @@ if TYPE_CHECKING:
     from typing import Any, NotRequired, TypedDict
 
     class Variable(TypedDict):
-        """`[env.NAME]`, as far as it was given."""
+        """`[env.NAME]`, as far as it was given.
 
+        `min` and `max` in seconds, bytes, characters or as they are; `expects` is what a message
+        says that a value is to be, there wherever `type` is; `parts` are a default's literals and
+        names of variables, in turns, where it refers to some.
+        """
+
+        type: NotRequired[str]
+        expects: NotRequired[str]
+        min: NotRequired[float]
+        max: NotRequired[float]
+        choices: NotRequired[list[str]]
+        pattern: NotRequired[str]
+        deprecated: NotRequired[list[str]]
+        exclusive: NotRequired[str]
+        required_with: NotRequired[str]
         default: NotRequired[str]
+        parts: NotRequired[list[str]]
         required: NotRequired[bool]
         secret: NotRequired[bool]
         file: NotRequired[bool]
@@ -25,7 +40,11 @@ if TYPE_CHECKING:
         on_error: NotRequired[str]
 
     class Configuration(TypedDict):
-        """What a configuration file says; `timeout` and `grace` in seconds."""
+        """What a configuration file says; `timeout` and `grace` in seconds.
+
+        `composed` names the variables whose defaults refer to others, each after those that it
+        refers to; `groups` are those that exclude each other.
+        """
 
         program: list[str]
         commands: list[str]
@@ -35,6 +54,10 @@ if TYPE_CHECKING:
         grace: float
         stop_signals: list[int]
         env: dict[str, Variable]
+        env_dirs: list[str]
+        env_files: list[str]
+        composed: list[str]
+        groups: dict[str, list[str]]
         sections: dict[str, dict[str, Any]]
         hooks: dict[str, HookSettings]
         runners: dict[str, list[str]]
@@ -45,5 +68,5 @@ def empty() -> "Configuration":
     return {
         "program": [], "commands": [], "umask": None, "no_new_privileges": False,
         "timeout": None, "grace": 5.0, "stop_signals": [], "env": {}, "sections": {},
-        "hooks": {}, "runners": {},
+        "hooks": {}, "runners": {}, "env_dirs": [], "env_files": [], "composed": [], "groups": {},
     }  # fmt: skip

@@ -15,22 +15,29 @@ TOP: dict[str, Check] = {
     "grace": checks.duration,
     "stop-signals": checks.stop_signals,
     "trust": checks.trust,
+    "env-dirs": checks.paths,
+    "env-files": checks.paths,
 }
 # Refused, unless they say what holds anyway.
 TOP_TO_COME: dict[str, tuple[object, ...]] = {
-    "user": (), "init": (False,), "env-dirs": ([],), "env-files": ([],),
+    "user": (), "init": (False,),
 }  # fmt: skip
 
 VARIABLE: dict[str, Check] = {
+    "type": checks.word,
     "default": checks.text,
     "required": checks.flag,
+    "min": checks.bound,
+    "max": checks.bound,
+    "choices": checks.choices,
+    "pattern": checks.word,
     "secret": checks.flag,
     "file": checks.flag,
     "expose": checks.flag,
+    "deprecated": checks.variables,
+    "exclusive": checks.word,
+    "required-with": checks.variable,
     "help": checks.text,
 }
-VARIABLE_TO_COME = (
-    "type", "min", "max", "choices", "pattern", "deprecated", "exclusive", "required-with",
-)  # fmt: skip
 
 RUNNER: Check = checks.runner

@@ -241,12 +241,15 @@ def _settings_comment(head: bytes) -> str:
 
 
 def _named_by_section(configuration: "Configuration", section: str) -> set[bytes]:
-    """Return the secrets that a stock hook's section names, as a whole value or as `${NAME}`."""
+    """Return the variables that a stock hook's section names, as a whole value or as `${NAME}`.
+
+    Any of them may be a secret: an env-dir makes it one.
+    """
     named = _strings(configuration["sections"][section])
     return {
         name.encode()
-        for name, declared in configuration["env"].items()
-        if declared.get("secret") and any(name == one or f"${{{name}}}" in one for one in named)
+        for name in configuration["env"]
+        if any(name == one or f"${{{name}}}" in one for one in named)
     }
 
 

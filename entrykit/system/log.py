@@ -1,7 +1,8 @@
 """Owns the log: lines on standard error, and nothing anywhere else.
 
-Its one rule: no line of entrykit's own holds the value of a variable. Callers pass names. A line
-that cannot be written is dropped; it never fails a start.
+Its one rule: no line of entrykit's own holds the value of a secret. Callers pass names, and of a
+variable's value only what they know to be none. A line that cannot be written is dropped; it never
+fails a start.
 
 Imported by every start: builtin modules only.
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import bake
 from .starts import SEARCH_PATH
 
 # Beside the modules that a bare interpreter has.
@@ -134,3 +135,51 @@ def test_a_python_hook_costs_os_at_most(
     foreign = loaded - ours(loaded) - BUILTIN - HOOKS_BUILTIN - {"_signal", "marshal", "posix"}
     assert foreign <= costs | {"gc"}
     assert ("os" in foreign) == bool(costs)
+
+
+LIGHT = (
+    '[env.A]\ntype = "int"\nmin = 1\n[env.B]\ntype = "enum"\nchoices = ["x"]\n'
+    '[env.C]\ntype = "bool"\n[env.D]\ntype = "port"\n[env.E]\ntype = "duration"\n'
+    '[env.F]\ntype = "size"\n[env.G]\ntype = "host-port"\n[env.H]\ntype = "url"\n'
+    '[env.I]\ntype = "path"\n[env.J]\ntype = "str"\nmax = 9\n[env.K]\ntype = "float"\n'
+)
+GIVEN = [
+    "A=1", "B=x", "C=on", "D=80", "E=5s", "F=64k", "G=[::1]:80", "H=http://[::1]:80/", "I=/", "J=j",
+    "K=1e3",
+]  # fmt: skip
+VARIABLES = {"entrykit.steps.variables"}
+TYPES = {"entrykit.settings", "entrykit.settings.typed", "entrykit.settings.values"}
+
+
+@pytest.mark.parametrize(
+    ("toml", "environment", "loads"),
+    [
+        ("[env.A]\n", ["A=1"], VARIABLES),
+        ("[env.A]\n", [], VARIABLES | {"entrykit.steps.near_misses"}),
+        (LIGHT, GIVEN, VARIABLES | TYPES),
+        ("[env.A]\npattern = 'x'\n", ["A=x"], VARIABLES | TYPES | {"re"}),
+        ("[env.A]\ntype = 'json'\n", ["A=1"], VARIABLES | TYPES | {"json", "re"}),
+        ("env-dirs = ['/no']\n", [], VARIABLES | {"entrykit.steps.sources"}),
+    ],
+    ids=["untyped", "not given", "light types", "pattern", "json", "env-dirs"],
+)
+def test_a_baked_start_pays_only_for_what_is_declared(
+    python: str,
+    package: Path,
+    bare: set[str],
+    tmp_path: Path,
+    toml: str,
+    environment: list[str],
+    loads: set[str],
+) -> None:
+    launcher, file = tmp_path / "entrypoint", tmp_path / "e.toml"
+    file.write_text(toml, encoding="utf-8")
+    baked = bake(python, package, "--config", str(file), "--output", str(launcher))
+    assert baked.returncode == 0, baked.stderr
+    loaded = modules(python, BAKED_START.format(launcher=os.fspath(launcher)), environment) - bare
+    assert ours(loaded) - {"entrykit.launcher"} == OURS | ours(loads)
+    heavy = {name.partition(".")[0] for name in loaded - ours(loaded)}
+    heavy -= BUILTIN | {"_signal", "marshal", "posix"}
+    # What `re` and `json` import themselves comes with them.
+    assert heavy & {"re", "json", "difflib", "typing"} == loads & {"re", "json"}
+    assert bool(heavy) == bool(loads & {"re", "json"})

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from entrykit.settings import configuration, hook, options, schema
+from entrykit import commands
+from entrykit.settings import configuration, hook, options, schema, typed
 from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+PAGES = tuple(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md"))
+)
 TO_COME = ("plan", "init", "user")
 
 
@@ -27,6 +31,22 @@ def test_a_configuration_that_is_shown_is_right(text: str) -> None:
 def test_the_configuration_of_the_example_is_right() -> None:
     path = ROOT / "examples/youp0m/entrykit.toml"
     assert configuration.parse(path.read_bytes(), str(path))["program"] == ["/srv/youp0m"]
+
+
+@pytest.mark.parametrize("kind", list(typed.TYPES))
+def test_each_type_of_a_variable_is_explained(kind: str) -> None:
+    assert f"| `{kind}` |" in (ROOT / "docs/environment.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_of_the_example_lists_the_variables_of_its_configuration(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    directory = ROOT / "examples/youp0m"
+    words = ["env", "--config", str(directory / "entrykit.toml"), "--format", "markdown"]
+    assert commands.main(words) == 0
+    text = (directory / "README.md").read_text(encoding="utf-8")
+    table = "".join(line for line in text.splitlines(keepends=True) if line.startswith("|"))
+    assert table == capsys.readouterr().out
 
 
 @pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *SECTIONS])

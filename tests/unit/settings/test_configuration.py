@@ -165,7 +165,7 @@ def test_a_wrong_value_is_not_shown(toml: str, found: str) -> None:
         ("progam = 'x'", "1: unknown key progam: did you mean program?"),
         ("[htpaswd]\nusername = 'A'", "1: unknown key htpaswd: did you mean htpasswd?"),
         ("[env.A]\ndefualt = 'x'", "2: unknown key env.A.defualt: did you mean default?"),
-        ("[env.A]\nxyzzy = 'x'", "2: unknown key env.A.xyzzy: known are default, required, "),
+        ("[env.A]\nxyzzy = 'x'", "2: unknown key env.A.xyzzy: known are type, default, "),
         (
             "[hooks.'10.sh']\ntime-out = 1",
             '2: hooks."10.sh": unknown setting time-out: did you mean timeout?',
@@ -240,8 +240,8 @@ def test_each_htpasswd_file_declares_its_variables_secret() -> None:
 @pytest.mark.parametrize(
     "toml",
     [
-        "user = 'www'", "user = ''", "init = true", "init = 0.5", "env-dirs = ['/x']",
-        "env-files = 'x'", "env.A.type = 'int'", "env.A.choices = []", "hooks.'10.sh'.user = 'x'",
+        "user = 'www'", "user = ''", "init = true", "init = 0.5",
+        "hooks.'10.sh'.user = 'x'",
         "hooks.'10.sh'.once = 'x'",
     ],
 )  # fmt: skip

@@ -30,6 +30,37 @@ def test_anything_else_is_no_duration(written: str) -> None:
         values.duration_seconds(written)
 
 
+def test_a_duration_of_nothing_is_one_where_it_is_asked_for() -> None:
+    assert values.duration_or_zero_seconds("0s") == 0
+    assert values.duration_or_zero_seconds("5m") == 300
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        ("0", 0), ("512", 512), ("512B", 512), ("64k", 65536), ("64K", 65536), ("64Ki", 65536),
+        ("64KiB", 65536), ("64kB", 64000), ("10M", 10 << 20), ("1g", 1 << 30), ("1GB", 10**9),
+        ("2TiB", 2 << 40), ("1p", 1 << 50), ("007k", 7168), ("8191P", 8191 << 50),
+        ("9223372036854775807", (1 << 63) - 1),
+    ],
+)  # fmt: skip
+def test_a_size_is_a_whole_number_with_a_unit(written: str, size: int) -> None:
+    assert values.size_bytes(written) == size
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "", "k", "B", "-1", "+1", "1.5G", "1 k", " 1", "1k ", "1_0", "0x10", "1E", "1iB",
+        "1bb", "1kk", "1Bi", "1kib2", "\u0663", "\u00b2", "9223372036854775808", "8192P",
+        "9" * 5000, "1e3",
+    ],
+)  # fmt: skip
+def test_anything_else_is_no_size(written: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(written)}$"):
+        values.size_bytes(written)
+
+
 @pytest.mark.parametrize(
     ("written", "truth"),
     [

@@ -269,7 +269,7 @@ def test_a_stock_hook_runs_where_its_section_is(tree: Tree) -> None:
     hook = tree.hook()
     assert hook.directory == search.STOCK_DIRECTORY
     assert (hook.name, hook.section) == (b"30-htpasswd.py", "htpasswd")
-    assert hook.secrets == {b"PASSWORD"}
+    assert hook.secrets == {b"LOGIN", b"PASSWORD"}
 
 
 def test_a_hook_in_place_of_a_stock_hook_is_given_its_section(tree: Tree) -> None:
@@ -277,7 +277,7 @@ def test_a_hook_in_place_of_a_stock_hook_is_given_its_section(tree: Tree) -> Non
     tree.add("derived/30-htpasswd.py", "x")
     hook = tree.hook()
     assert tree.shown(hook) == "derived/30-htpasswd.py"
-    assert (hook.section, hook.secrets) == ("htpasswd", {b"PASSWORD"})
+    assert (hook.section, hook.secrets) == ("htpasswd", {b"LOGIN", b"PASSWORD"})
 
 
 def test_a_hook_with_a_name_like_a_stock_hooks_is_not_given_its_secrets(tree: Tree) -> None:

@@ -21,7 +21,7 @@ class Given:
         self.environment = Environment(entries)
 
     def resolved(self) -> dict[bytes, bytes]:
-        steps.resolve(self.environment, self.configuration)
+        self.secrets = steps.resolve(self.environment, self.configuration)
         return self.environment.plain()
 
     def problems(self) -> list[tuple[str, str, str]]:
@@ -228,7 +228,7 @@ def test_the_variables_that_a_section_names_are_declared_by_it(tmp_path: Path) -
         {"LOGIN_FILE": str(tmp_path / "login"), "PASSWORD_FILE": str(tmp_path / "password")},
     )
     assert given.resolved() == {b"LOGIN": b"admin", b"PASSWORD": b"hush"}
-    assert steps.secret_names(given.configuration) == {b"PASSWORD"}
+    assert given.secrets == {b"PASSWORD"}
 
 
 @pytest.mark.parametrize(
@@ -245,5 +245,5 @@ def test_the_command_sees_no_secret_that_is_not_exposed(
     toml: str, seen: dict[bytes, bytes]
 ) -> None:
     given = Given(toml, {"A": "1", "PASSWORD": "hush", "PASSWORD_FILE": "/x"})
-    steps.hide_from_command(given.environment, given.configuration)
+    steps.hide_from_command(given.environment, given.configuration, set())
     assert given.environment.plain() == seen
