@@ -78,7 +78,9 @@ def parse(content: bytes, name: str) -> "Configuration":
 
 
 def _read_key(reader: _Reader, configuration: "Configuration", key: str, given: object) -> None:
-    tables = {"env": _read_variables, "hooks": _read_hooks, "runners": _read_runners}
+    tables = {
+        "env": _read_variables, "hooks": _read_hooks, "once": _read_once, "runners": _read_runners,
+    }  # fmt: skip
     if key in schema.TOP:
         checked = reader.value((key,), schema.TOP[key], given)
         if key != "trust":
@@ -122,6 +124,10 @@ def _read_hooks(reader: _Reader, configuration: "Configuration", table: dict[str
             if problem := hook.put(settings, key, value):
                 reader.problem(("hooks", name, key), f'hooks."{name}": {problem[0]}', problem[1])
         configuration["hooks"][name] = settings
+
+
+def _read_once(reader: _Reader, configuration: "Configuration", table: dict[str, object]) -> None:
+    configuration["once"] = cast("Any", _read_table(reader, schema.ONCE, ("once",), table))
 
 
 def _read_runners(
@@ -171,7 +177,9 @@ def _read_table(reader: _Reader, section: Section, path: Path, given: object) ->
 
 
 def _declare(configuration: "Configuration") -> None:
-    """Declare the variables that the sections of stock hooks name."""
+    """Declare the variables that the sections of stock hooks and `[once]` name."""
+    if variable := configuration["once"]["database"]:
+        configuration["env"].setdefault(variable, {})["secret"] = True
     for name, section in configuration["sections"].items():
         for table in section.get("tables", [section]):
             for key in SECTIONS[name].files:

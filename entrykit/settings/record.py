@@ -23,6 +23,15 @@ if TYPE_CHECKING:
         timeout: NotRequired[float]
         secrets: NotRequired[list[str]]
         on_error: NotRequired[str]
+        once: NotRequired[str]
+        on_interrupted: NotRequired[str]
+        makes: NotRequired[list[str]]
+
+    class Once(TypedDict):
+        """`[once]`: a directory on the volume, or the variable with a database's URL; "" unset."""
+
+        journal: str
+        database: str
 
     class Configuration(TypedDict):
         """What a configuration file says; `timeout` and `grace` in seconds."""
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
         env: dict[str, Variable]
         sections: dict[str, dict[str, Any]]
         hooks: dict[str, HookSettings]
+        once: Once
         runners: dict[str, list[str]]
 
 
@@ -45,5 +55,5 @@ def empty() -> "Configuration":
     return {
         "program": [], "commands": [], "umask": None, "no_new_privileges": False,
         "timeout": None, "grace": 5.0, "stop_signals": [], "env": {}, "sections": {},
-        "hooks": {}, "runners": {},
+        "hooks": {}, "once": {"journal": "", "database": ""}, "runners": {},
     }  # fmt: skip
