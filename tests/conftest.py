@@ -7,6 +7,7 @@ machine that is to run all of them.
 import contextlib
 import functools
 import gc
+import glob
 import os
 import subprocess
 import warnings
@@ -53,6 +54,10 @@ def _has_engine() -> bool:
         client.close()
 
 
+def _has_postgres() -> bool:
+    return bool(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+
+
 # What a requirement is, whether it is met, and what is the matter where it is not.
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
@@ -62,6 +67,7 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _can_make_namespaces,
         "unshare(1) may not make one, or is missing",
     ),
+    "postgres": ("Debian's Postgres server", _has_postgres, "postgresql is not installed"),
 }
 
 

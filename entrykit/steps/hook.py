@@ -38,10 +38,12 @@ def run(hook: "Hook", start: "Start") -> None:
         raise
     except StartError as error:
         start.directories.discard()
-        took = log.duration(time.monotonic() - began)
+        took = f" after {log.duration(time.monotonic() - began)}"
+        if isinstance(error, errors.NotRun):
+            took = ""
         outcome = "going on, as on-error=continue says" if hook.goes_on else _NOT_STARTED
         error.problems = [
-            (where, f"{message} after {took}, in {directory}; {outcome}", hint)
+            (where, f"{message}{took}, in {directory}; {outcome}", hint)
             for _, message, hint in error.problems
         ]
         if not hook.goes_on:

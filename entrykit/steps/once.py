@@ -14,7 +14,7 @@ import posix
 import time
 
 from entrykit.system import files, log, signals, spawn, writing
-from entrykit.system.errors import StartError
+from entrykit.system.errors import NotRun, StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,15 +74,14 @@ def run(
     the hook is then to be ended. Raises StartError where an earlier run was interrupted and the
     hook does not say `redo`, where the journal cannot be read or written, or the hook fails.
     """
-    claim: Journal | Holder
-    if start.settings.configuration["once"]["database"]:
-        from entrykit.steps.holder import Holder  # few have one
-
-        claim = Holder(hook, start, digest(hook.path))
-    else:
-        claim = Journal(hook, start, digest(hook.path))
+    claim = _claim(hook, start)
     try:
-        done = claim.enter()
+        try:
+            done = claim.enter()
+        except signals.Stopped:
+            raise
+        except StartError as error:
+            raise NotRun(error) from None
         if done is not None:
             _say_done(hook, done, claim.digest)
             return None
@@ -91,6 +90,14 @@ def run(
     finally:
         claim.leave()
     return said
+
+
+def _claim(hook: "Hook", start: "Start") -> "Journal | Holder":
+    if start.settings.configuration["once"]["database"]:
+        from entrykit.steps import holder  # few have one
+
+        return holder.Holder(hook, start, digest(hook.path))
+    return Journal(hook, start, digest(hook.path))
 
 
 def check_changes(asked: "Changes") -> None:
