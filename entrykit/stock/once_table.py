@@ -57,6 +57,7 @@ _LONGEST_PAUSE_MS = 500
 _REASONS = {
     "onnection refused": "connection refused",
     "could not translate host name": "its host name is not known",
+    "failed to resolve host": "its host name is not known",
     "timeout": "it does not answer",
     "authentication failed": "user or password is wrong",
     "no password supplied": "it wants a password",

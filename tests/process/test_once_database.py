@@ -3,6 +3,7 @@
 Against a real server, Debian's.
 """
 
+import contextlib
 import glob
 import os
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from .starts import SEARCH_PATH, Entrypoint
+from .starts import SEARCH_PATH, Entrypoint, Running
 
 # psycopg is in the virtual environment, so starts are made with its Python, from source.
 pytestmark = [
@@ -39,8 +40,7 @@ class Server:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.port = _free_port()
-        (binaries,) = glob.glob("/usr/lib/postgresql/*/bin")[:1]
-        self._binaries = binaries
+        self._binaries = min(glob.glob("/usr/lib/postgresql/*/bin"))
 
     def start(self) -> None:
         """Make a cluster and start it."""
@@ -111,12 +111,25 @@ class Migrated:
         with psycopg.connect(self.url, autocommit=True) as connection:
             return connection.execute(statement.encode()).fetchall()
 
+    def do(self, statement: str) -> None:
+        """Execute a statement without rows."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
     def gate(self, settings: str = "") -> Path:
         """Let the hook say `ready`, and go on when something is written into a FIFO."""
         path = self.notes.with_name("gate")
         os.mkfifo(path)
         self.hook("echo ready", f"read go <'{path}'", settings=settings)
         return path
+
+
+def kill_whole(running: Running) -> None:
+    """Kill a start and its children; as PID 1 they go with it."""
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    for process in (running.pid, *map(int, children)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def _postgres() -> tuple[int, int]:
@@ -181,9 +194,9 @@ def test_the_url_reaches_neither_the_command_nor_the_hook_nor_the_log(database: 
 
 def test_nothing_of_the_holder_is_left_to_the_command(database: Migrated) -> None:
     database.hook()
-    show = "cat /proc/$$/task/$$/children; ls /proc/$$/fd; echo end"
-    ended = database.entrypoint.run("sh", "-c", show)
-    assert b"".join(ended.stdout.split()) in (b"012end", b"01210end")
+    show = 'read -r children </proc/$$/task/$$/children; echo "[$children]"; ls /proc/$$/fd'
+    ended = database.entrypoint.run("sh", "-c", f"{show}; true")
+    assert ended.stdout.split() == [b"[]", b"0", b"1", b"2"]
     held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     assert database.query(held) == [(0,)]
 
@@ -202,12 +215,11 @@ def test_where_the_holder_is_killed_another_takes_over(database: Migrated) -> No
     first.wait_for("ready")
     second = database.entrypoint.start("echo", "second")
     second.wait_for(WAITS)
-    first.signal(signal.SIGKILL)
+    kill_whole(first)
     second.wait_for("ready")
     gate.write_text("go\n")
     ended = second.end()
     assert (ended.status, ended.stdout) == (0, b"second\n")
-    first.process.kill()
     assert database.number_of_runs() == 2
 
 
@@ -219,7 +231,7 @@ def test_an_interrupted_run_is_refused_with_its_mend(database: Migrated) -> None
     assert "20-migrate.sh: was interrupted in its run of " in ended.last_line
     mend = re.search(r"UPDATE .*?'migrate'", ended.last_line)
     assert mend
-    database.query(f"{mend[0]} RETURNING 1")
+    database.do(mend[0])
     assert database.entrypoint.run("true").status == 0
     assert database.number_of_runs() == 1
 
@@ -251,7 +263,7 @@ def test_a_lock_that_is_lost_at_the_end_is_no_done(database: Migrated) -> None:
     gate = database.gate()
     running = database.entrypoint.start("echo", "command")
     running.wait_for("ready")
-    database.query("UPDATE entrykit_once SET started_at = started_at - interval '1s' RETURNING 1")
+    database.do("UPDATE entrykit_once SET started_at = started_at - interval '1s'")
     gate.write_text("go\n")
     ended = running.end()
     assert (ended.status, ended.stdout) == (78, b"")
@@ -278,8 +290,9 @@ def test_a_stop_signal_ends_a_start_whose_database_does_not_answer(database: Mig
         database.hook()
         running = database.entrypoint.start("true")
         connection, _ = silent.accept()
-        running.signal(signal.SIGTERM)
-        assert running.end_promptly().status == 143
+        with connection:
+            running.signal(signal.SIGTERM)
+            assert running.end_promptly().status == 143
 
 
 @pytest.mark.parametrize(
@@ -312,9 +325,8 @@ def test_a_database_that_cannot_be_had_is_told_without_its_url(
 def test_a_user_who_may_not_make_the_table_is_told_the_statement(
     database: Migrated, server: Server
 ) -> None:
-    database.query(
-        "CREATE ROLE guest LOGIN PASSWORD 'guest'; REVOKE CREATE ON SCHEMA public FROM PUBLIC; SELECT 1"
-    )
+    database.do("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    database.do("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     try:
         name = database.url.rpartition("/")[2]
         database.entrypoint.with_environment(DATABASE_URL=server.url(name, "guest", "guest"))
@@ -323,4 +335,4 @@ def test_a_user_who_may_not_make_the_table_is_told_the_statement(
         assert ended.status == 78
         assert "make it once: CREATE TABLE IF NOT EXISTS entrykit_once (" in ended.last_line
     finally:
-        database.query("DROP ROLE guest; SELECT 1")
+        database.do("DROP ROLE guest")
