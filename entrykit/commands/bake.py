@@ -36,7 +36,7 @@ _GROUPS = (
     ("entrykit.settings.options", "entrykit.settings.hook"),
     ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),
-    ("entrykit.steps.once",),
+    ("entrykit.steps.once", "entrykit.steps.journal"),
 )
 # The kernel reads this much of a `#!` line (execve(2), since Linux 5.1; 127 before).
 _HASHBANG_LIMIT_BYTES = 127
