@@ -102,6 +102,11 @@ class Journal:
         """Write that the hook is done, as soon as the disk holds what it has made."""
         from entrykit.system import kernel  # once in the life of a volume
 
+        for path in self._hook.makes:
+            # As each later start looks for it.
+            if not _is_made(path):
+                message = f"did not make {log.text(path)}, as makes says, or left it empty"
+                raise StartError(message, hint="correct makes, or the hook")
         for path in (self._path.rpartition(b"/")[0], *self._hook.makes):
             try:
                 descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
@@ -109,9 +114,6 @@ class Journal:
                     kernel.sync_file_system(descriptor)
                 finally:
                     posix.close(descriptor)
-            except FileNotFoundError:
-                message = f"did not make {log.text(path)}, as makes says"
-                raise StartError(message, hint="correct makes, or the hook") from None
             except OSError as error:
                 raise files.cannot("write out", path, error) from None
         done = self._started | {"done": _now(), "state": DONE}
@@ -176,6 +178,7 @@ class Journal:
         writing.sync_directory(directory.rpartition(b"/")[0] or b"/")
 
     def _take_lock(self) -> None:
+        import errno
         import fcntl  # a file, not a builtin, in some interpreters
 
         where, path = log.text(self._hook.name), self._lock_path
@@ -190,7 +193,11 @@ class Journal:
             except (BlockingIOError, FileNotFoundError):
                 pass
             except OSError as error:
-                raise files.cannot("lock", path, error) from None
+                failed = files.cannot("lock", path, error)
+                if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                    mend = "its file system has no locks: set database in [once], not journal"
+                    failed = StartError(failed.problems[0][1], hint=mend)
+                raise failed from None
             self._close_lock()
             if pauses is None:
                 what = f"waits for another start that runs it and holds {log.text(path)}"

@@ -73,9 +73,9 @@ USER 999:999
 
 @pytest.fixture(scope="session")
 def postgres(engine: Engine) -> str:
-    """Build the image of examples/postgres."""
+    """Build the image of examples/postgres; its tag keeps its layers in the cache."""
     dockerfile = "examples/postgres/Dockerfile"
-    return build_once("postgres", lambda: engine.build_from_root("postgres", dockerfile))
+    return build_once("postgres", lambda: engine.build_from_root("postgres-bookworm", dockerfile))
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import pytest
 
 from .starts import Entrypoint, Running
 
+ROOT = Path(__file__).parents[2]
 JOURNAL_LINE = "state: done"
 PARTS = 12
 
@@ -288,6 +289,15 @@ def test_what_the_hook_leaves_running_does_not_hold_the_lock(volume: Volume) -> 
     assert volume.entrypoint.start("true").end_promptly().status == 0
 
 
+@pytest.mark.parametrize("line", ["rmdir '{}'", ":"])
+def test_a_hook_that_does_not_make_what_it_says_is_not_done(volume: Volume, line: str) -> None:
+    volume.hook(line.format(volume.made))
+    ended = volume.entrypoint.run("echo", "command")
+    assert (ended.status, ended.stdout) == (78, b"")
+    assert f"did not make {volume.made}, as makes says" in ended.last_line
+    assert volume.journal.read_text().endswith("state: started\n")
+
+
 def test_a_link_on_the_way_is_not_followed(volume: Volume, tmp_path: Path) -> None:
     other = tmp_path / "other"
     (other / "data").mkdir(parents=True)
@@ -331,6 +341,49 @@ def test_a_name_is_one_hooks(volume: Volume) -> None:
     ended = volume.entrypoint.run("echo", "command")
     assert ended.status == 78
     assert ended.lines[0].startswith("entrykit: 30-other.sh: once=make is 20-make.sh's already")
+
+
+def test_the_log_of_the_guide_is_what_is_said(volume: Volume, tmp_path: Path) -> None:
+    text = (ROOT / "docs/once.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^entrykit: .*$", text, re.MULTILINE)
+    said: list[str] = []
+
+    def start() -> None:
+        said.extend(volume.entrypoint.run("true").lines)
+
+    settings = "once=initdb makes="
+    fails = ("set -e", f"mkdir -p '{volume.made}'", f": >'{volume.made}'/part", "exit 3")
+    volume.entrypoint.hooks.shell("20-initdb.sh", f"# entrykit: {settings}{volume.made}", *fails)
+    for _ in range(2):
+        start()
+    journal = volume.journal.with_name("initdb.journal")
+    journal.unlink()
+    start()
+    journal.write_text("started: 2026-11-25T01:04:44Z\nstate: started\n")
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    volume.entrypoint.hooks.shell(
+        "20-initdb.sh", f"# entrykit: on-interrupted=redo {settings}{volume.made}", *fails[:-1],
+        "echo ready", f"read go <'{gate}'",
+    )  # fmt: skip
+    first = volume.entrypoint.start("true")
+    first.wait_for("ready")
+    second = volume.entrypoint.start("true")
+    second.wait_for(
+        _waits(volume).replace("make.lock", "initdb.lock").replace("make.sh", "initdb.sh")
+    )
+    gate.write_text("go\n")
+    said += first.end().lines + second.end().lines
+    assert {_plain(line, volume) for line in shown} <= {_plain(line, volume) for line in said}
+
+
+def _plain(line: str, volume: Volume) -> str:
+    """Return a line without what differs from run to run."""
+    line = line.replace(str(volume.made), "/data/pg").replace(str(volume.path), "/data")
+    line = line.replace(str(volume.entrypoint.hooks.path), "/docker-entrypoint.d")
+    return re.sub(
+        r" on [\w.-]+: what", " on HOST: what", re.sub(r"[0-9-]{10}T[0-9:]{8}Z", "DATE", line)
+    )
 
 
 def _gate(volume: Volume, tmp_path: Path, settings: str = "") -> Path:

@@ -9,7 +9,9 @@ from entrykit.settings import configuration, hook, options, schema
 from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/hooks.md", "docs/operators.md")
+PAGES = (
+    "README.md", "docs/hooks.md", "docs/once.md", "docs/operators.md", "examples/postgres/README.md",
+)  # fmt: skip
 TO_COME = ("plan", "init", "user")
 
 
@@ -19,14 +21,19 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("text", blocks("docs/operators.md", "toml"))
+@pytest.mark.parametrize(
+    "text", [*blocks("docs/operators.md", "toml"), *blocks("docs/once.md", "toml")]
+)
 def test_a_configuration_that_is_shown_is_right(text: str) -> None:
     configuration.parse(text.encode(), "operators.md")
 
 
-def test_the_configuration_of_the_example_is_right() -> None:
-    path = ROOT / "examples/youp0m/entrykit.toml"
-    assert configuration.parse(path.read_bytes(), str(path))["program"] == ["/srv/youp0m"]
+@pytest.mark.parametrize(
+    ("example", "program"), [("youp0m", "/srv/youp0m"), ("postgres", "postgres")]
+)
+def test_the_configuration_of_an_example_is_right(example: str, program: str) -> None:
+    path = ROOT / f"examples/{example}/entrykit.toml"
+    assert configuration.parse(path.read_bytes(), str(path))["program"] == [program]
 
 
 @pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *SECTIONS])
@@ -46,7 +53,8 @@ def test_each_variable_of_a_start_is_explained() -> None:
 
 
 def test_the_settings_comment_that_is_shown_is_right() -> None:
-    shown = [line for text in blocks("docs/hooks.md", "sh") for line in text.splitlines()]
+    texts = [*blocks("docs/hooks.md", "sh"), *blocks("docs/once.md", "sh")]
+    shown = [line for text in texts for line in text.splitlines()]
     comments = [line for line in shown if line.startswith("# entrykit:")]
     assert comments
     for comment in comments:
