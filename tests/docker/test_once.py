@@ -5,6 +5,7 @@ With the image of examples/postgres, and with one on top of it whose hook migrat
 
 import contextlib
 import random
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -220,6 +221,31 @@ def test_of_two_containers_on_one_volume_one_makes_the_database(
     assert [(one.status, one.stdout) for one in outcomes] == [(0, "/var/lib/postgresql/data\n")] * 2
     assert outcomes[0].ran == ["20-database.sh"]
     assert "20-database.sh: was done on " in outcomes[1].log[-1]
+
+
+def test_the_log_of_the_readme_is_what_is_said(engine: Engine, postgres: str) -> None:
+    text = (ROOT / "examples/postgres/README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"entrykit: .*$", text, re.MULTILINE)
+    assert shown
+    volume = new_volume(engine)
+    with engine.container(postgres, files=SCRIPTS, **on(volume)) as container:
+        container.start()
+        wait_for_line(container, "10-table.sql")
+        container.kill()
+        # The same container again, as its restart policy would.
+        container.start()
+        wait_for_line(container, "entrykit: 20-database.sh: done (")
+        container.restart()
+        said = wait_for_line(container, ": not run")
+    outcome = engine.run(postgres, environment={})
+    said += outcome.stderr
+    assert {_plain(line) for line in shown} <= set(map(_plain, said.splitlines()))
+
+
+def _plain(line: str) -> str:
+    """Return a line without what differs from run to run, and what others left unended before."""
+    line = line[max(line.find("entrykit: "), 0) :]
+    return re.sub(r"\([0-9.]+ m?s\)", "(N s)", re.sub(r"[0-9-]{10}T[0-9:]{8}Z", "DATE", line))
 
 
 def test_a_volume_that_cannot_be_written_to_serves_what_is_done(

@@ -369,9 +369,7 @@ def test_the_log_of_the_guide_is_what_is_said(volume: Volume, tmp_path: Path) ->
     first = volume.entrypoint.start("true")
     first.wait_for("ready")
     second = volume.entrypoint.start("true")
-    second.wait_for(
-        _waits(volume).replace("make.lock", "initdb.lock").replace("make.sh", "initdb.sh")
-    )
+    second.wait_for(_waits(volume, "initdb"))
     gate.write_text("go\n")
     said += first.end().lines + second.end().lines
     assert {_plain(line, volume) for line in shown} <= {_plain(line, volume) for line in said}
@@ -394,6 +392,6 @@ def _gate(volume: Volume, tmp_path: Path, settings: str = "") -> Path:
     return gate
 
 
-def _waits(volume: Volume) -> str:
-    lock = volume.journal.with_suffix(".lock")
-    return f"entrykit: 20-make.sh: waits for another start that runs it and holds {lock}"
+def _waits(volume: Volume, name: str = "make") -> str:
+    lock = volume.journal.with_name(f"{name}.lock")
+    return f"entrykit: 20-{name}.sh: waits for another start that runs it and holds {lock}"

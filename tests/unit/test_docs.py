@@ -9,9 +9,8 @@ from entrykit.settings import configuration, hook, options, schema
 from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = (
-    "README.md", "docs/hooks.md", "docs/once.md", "docs/operators.md", "examples/postgres/README.md",
-)  # fmt: skip
+PAGES = ("README.md", "docs/hooks.md", "docs/once.md", "docs/operators.md")
+PAGES += ("examples/postgres/README.md",)
 TO_COME = ("plan", "init", "user")
 
 
