@@ -235,7 +235,8 @@ def test_the_log_of_the_readme_is_what_is_said(engine: Engine, postgres: str) ->
         # The same container again, as its restart policy would.
         container.start()
         wait_for_line(container, "entrykit: 20-database.sh: done (")
-        container.restart()
+        container.kill()
+        container.start()
         said = wait_for_line(container, ": not run")
     outcome = engine.run(postgres, environment={})
     said += outcome.stderr

@@ -9,8 +9,8 @@ from entrykit.settings import configuration, hook, options, schema
 from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/hooks.md", "docs/once.md", "docs/operators.md")
-PAGES += ("examples/postgres/README.md",)
+GUIDES = ("docs/hooks.md", "docs/once.md", "docs/operators.md")
+PAGES = ("README.md", "examples/postgres/README.md", *GUIDES)
 TO_COME = ("plan", "init", "user")
 
 
