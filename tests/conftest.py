@@ -8,6 +8,7 @@ import contextlib
 import ctypes
 import functools
 import gc
+import glob
 import os
 import shutil
 import socket
@@ -73,6 +74,10 @@ def _has_crypt() -> bool:
     return True
 
 
+def _has_postgres() -> bool:
+    return bool(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+
+
 # What a requirement is, whether it is met, and what is the matter where it is not.
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
@@ -85,6 +90,7 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "ipv6": ("an IPv6 loopback address", _has_ipv6, "::1 cannot be had"),
     "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),
     "openssl": ("openssl(1)", lambda: shutil.which("openssl") is not None, "it is missing"),
+    "postgres": ("Debian's Postgres server", _has_postgres, "postgresql is not installed"),
 }
 
 

@@ -44,7 +44,9 @@ def parse(content: bytes, name: str) -> "Configuration":
 
 
 def _read_key(reader: Reader, configuration: "Configuration", key: str, given: object) -> None:
-    tables = {"env": variables.read, "hooks": _read_hooks, "runners": _read_runners}
+    tables = {
+        "env": variables.read, "hooks": _read_hooks, "once": _read_once, "runners": _read_runners,
+    }  # fmt: skip
     if key in schema.TOP:
         checked = reader.value((key,), schema.TOP[key], given)
         if key != "trust":
@@ -67,6 +69,10 @@ def _read_hooks(reader: Reader, configuration: "Configuration", table: dict[str,
             if problem := hook.put(settings, key, value):
                 reader.problem(("hooks", name, key), f'hooks."{name}": {problem[0]}', problem[1])
         configuration["hooks"][name] = settings
+
+
+def _read_once(reader: Reader, configuration: "Configuration", table: dict[str, object]) -> None:
+    configuration["once"] = cast("Any", _read_table(reader, schema.ONCE, ("once",), table))
 
 
 def _read_runners(reader: Reader, configuration: "Configuration", table: dict[str, object]) -> None:
@@ -117,7 +123,9 @@ def _read_table(reader: Reader, section: Section, path: Path, given: object) -> 
 
 
 def _declare(configuration: "Configuration") -> None:
-    """Declare the variables that the sections of stock hooks name."""
+    """Declare the variables that the sections of stock hooks and `[once]` name."""
+    if variable := configuration["once"]["database"]:
+        configuration["env"].setdefault(variable, {})["secret"] = True
     for name, section in configuration["sections"].items():
         for table in section.get("tables", [section]):
             for key in SECTIONS[name].files:

@@ -9,14 +9,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.settings.record import HookSettings
 
-_TO_COME = ("user", "once")
+_TO_COME = ("user",)
 ON_ERROR = ("stop", "continue")
+ON_INTERRUPTED = ("fail", "redo")
+_LISTS = ("secrets", "makes")
+_LONGEST_NAME = 64
+# Below these nothing is a hook's to empty, and these themselves are not.
+_SYSTEM = (
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/sbin",
+    "/sys", "/usr",
+)  # fmt: skip
+_SHARED = (
+    "/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/var",  # noqa: S108
+    "/var/cache", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/tmp",  # noqa: S108
+)  # fmt: skip
 
 
 def from_comment(comment: str) -> "tuple[HookSettings, list[tuple[str, str]]]":
     """Return the settings in the text after `entrykit:`, and what is wrong with it.
 
-    Words `KEY=VALUE`, separated by blanks; `secrets` is separated by commas.
+    Words `KEY=VALUE`, separated by blanks; `secrets` and `makes` are separated by commas.
     """
     settings: HookSettings = {}
     problems: list[tuple[str, str]] = []
@@ -25,7 +37,7 @@ def from_comment(comment: str) -> "tuple[HookSettings, list[tuple[str, str]]]":
         if not equals:
             problems.append((f"{word} in its settings comment is not KEY=VALUE", ""))
             continue
-        value = [name for name in written.split(",") if name] if key == "secrets" else written
+        value = [name for name in written.split(",") if name] if key in _LISTS else written
         problem = put(settings, key, value)
         if problem:
             problems.append((f"settings comment: {problem[0]}", problem[1]))
@@ -34,7 +46,10 @@ def from_comment(comment: str) -> "tuple[HookSettings, list[tuple[str, str]]]":
 
 def put(settings: "HookSettings", key: str, value: object) -> tuple[str, str] | None:
     """Check one setting and put it into `settings`; return what is wrong, and the mend."""
-    known = {"timeout": _put_timeout, "secrets": _put_secrets, "on-error": _put_on_error}
+    known = {
+        "timeout": _put_timeout, "secrets": _put_secrets, "on-error": _put_on_error,
+        "once": _put_once, "on-interrupted": _put_on_interrupted, "makes": _put_makes,
+    }  # fmt: skip
     if key in known:
         return known[key](settings, value)
     if key in _TO_COME:
@@ -59,6 +74,47 @@ def _put_on_error(settings: "HookSettings", value: object) -> tuple[str, str] | 
         return "on-error: expected stop or continue", ""
     settings["on_error"] = value
     return None
+
+
+def _put_once(settings: "HookSettings", value: object) -> tuple[str, str] | None:
+    """Take a name that can be a file's: of ASCII letters, digits and `._-`, none of these first."""
+    plain = (
+        value.replace(".", "").replace("_", "").replace("-", "") if isinstance(value, str) else ""
+    )
+    if (
+        not isinstance(value, str)
+        or not (plain.isascii() and plain.isalnum() and value[0].isalnum())
+        or len(value) > _LONGEST_NAME
+    ):
+        return f"once: expected a name of at most {_LONGEST_NAME} letters, digits, . _ and -", ""
+    settings["once"] = value
+    return None
+
+
+def _put_on_interrupted(settings: "HookSettings", value: object) -> tuple[str, str] | None:
+    if not isinstance(value, str) or value not in ON_INTERRUPTED:
+        return "on-interrupted: expected fail or redo", ""
+    settings["on_interrupted"] = value
+    return None
+
+
+def _put_makes(settings: "HookSettings", value: object) -> tuple[str, str] | None:
+    """Take absolute paths without detours; none that more than the hook's own may lie in."""
+    paths = value if isinstance(value, list) else []
+    if not paths or not all(isinstance(path, str) and _is_plain_path(path) for path in paths):
+        return "makes: expected absolute paths, without . or .. in them", ""
+    for path in paths:
+        if path in _SHARED or any(f"{path}/".startswith(f"{place}/") for place in _SYSTEM):
+            return f"makes: {path} is not a hook's to empty", "name a directory of its own"
+    settings["makes"] = paths
+    return None
+
+
+def _is_plain_path(path: str) -> bool:
+    parts = path.split("/")
+    if path == "/":
+        return True
+    return not parts[0] and not {"", ".", ".."} & set(parts[1:]) and "\0" not in path
 
 
 def _put_timeout(settings: "HookSettings", value: object) -> tuple[str, str] | None:

@@ -38,6 +38,15 @@ if TYPE_CHECKING:
         timeout: NotRequired[float]
         secrets: NotRequired[list[str]]
         on_error: NotRequired[str]
+        once: NotRequired[str]
+        on_interrupted: NotRequired[str]
+        makes: NotRequired[list[str]]
+
+    class Once(TypedDict):
+        """`[once]`: a directory on the volume, or the variable with a database's URL; "" unset."""
+
+        journal: str
+        database: str
 
     class Configuration(TypedDict):
         """What a configuration file says; `timeout` and `grace` in seconds.
@@ -60,6 +69,7 @@ if TYPE_CHECKING:
         groups: dict[str, list[str]]
         sections: dict[str, dict[str, Any]]
         hooks: dict[str, HookSettings]
+        once: Once
         runners: dict[str, list[str]]
 
 
@@ -68,5 +78,6 @@ def empty() -> "Configuration":
     return {
         "program": [], "commands": [], "umask": None, "no_new_privileges": False,
         "timeout": None, "grace": 5.0, "stop_signals": [], "env": {}, "sections": {},
-        "hooks": {}, "runners": {}, "env_dirs": [], "env_files": [], "composed": [], "groups": {},
+        "hooks": {}, "once": {"journal": "", "database": ""}, "runners": {}, "env_dirs": [],
+        "env_files": [], "composed": [], "groups": {},
     }  # fmt: skip

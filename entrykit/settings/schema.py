@@ -1,10 +1,14 @@
-"""The keys of a configuration file: those at the top and those of `[env.NAME]`.
+"""The keys of a configuration file: those at the top, of `[env.NAME]` and of `[once]`.
 
 Those of the stock hooks' sections stand in entrykit.settings.sections.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 from entrykit.settings import checks
 from entrykit.settings.checks import Check
+from entrykit.settings.sections.section import Section
 
 TOP: dict[str, Check] = {
     "program": checks.program,
@@ -41,3 +45,17 @@ VARIABLE: dict[str, Check] = {
 }
 
 RUNNER: Check = checks.runner
+
+
+def _problems_of_once(table: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    if table["journal"] and table["database"]:
+        yield "database", "there is a journal already", "give one of the two"
+    if not (table["journal"] or table["database"]):
+        yield "journal", "is missing", "give a directory on the volume here, or database"
+
+
+# No stock hook's, but of the same form.
+ONCE = Section(
+    keys={"journal": (checks.absolute_path, ""), "database": (checks.variable, "")},
+    problems=_problems_of_once,
+)

@@ -30,11 +30,13 @@ class Hook:
 
     `words` are what it is started with; of a sourced hook, the shell. `section` is the name of the
     configuration's section it is given, "" for none. `timeout_seconds` is None for no limit.
+    `once` is the name under which its one run is remembered, "" for a hook that always runs;
+    `makes` are the paths that it makes; `redoes` says that an interrupted run is done again.
     """
 
     __slots__ = (
-        "directory", "goes_on", "kind", "name", "path", "secrets", "section", "timeout_seconds",
-        "words",
+        "directory", "goes_on", "kind", "makes", "name", "once", "path", "redoes", "secrets",
+        "section", "timeout_seconds", "words",
     )  # fmt: skip
 
     def __init__(self, name: bytes, directory: bytes, kind: str, words: list[bytes]) -> None:
@@ -47,6 +49,9 @@ class Hook:
         self.secrets: set[bytes] = set()
         self.timeout_seconds: float | None = None
         self.goes_on = False
+        self.once = ""
+        self.redoes = False
+        self.makes: list[bytes] = []
 
 
 class Discovery:
@@ -222,8 +227,25 @@ def _apply_settings(found: Discovery, settings: "Settings", hook: Hook, head: by
             hook.timeout_seconds = given.get("timeout", hook.timeout_seconds)
             hook.goes_on = given.get("on_error", "continue" if hook.goes_on else "") == "continue"
             hook.secrets = {name.encode() for name in given.get("secrets", ())} or hook.secrets
+            hook.once = given.get("once", hook.once)
+            hook.redoes = given.get("on_interrupted", "redo" if hook.redoes else "") == "redo"
+            makes = [path.encode("utf-8", "surrogateescape") for path in given.get("makes", ())]
+            hook.makes = makes or hook.makes
+    if hook.once or hook.makes or hook.redoes:
+        _check_once(found, settings, hook)
     if hook.section:
         hook.secrets = hook.secrets | _named_by_section(settings.configuration, hook.section)
+
+
+def _check_once(found: Discovery, settings: "Settings", hook: Hook) -> None:
+    from entrykit.steps import once  # few hooks need it
+
+    problems = once.problems(hook, settings.configuration)
+    other = next((one for one in found.hooks if hook.once and one.once == hook.once), None)
+    if other is not None:
+        message = f"once={hook.once} is {log.text(other.name)}'s already"
+        problems.append((message, "give each its own name"))
+    found.problems.extend((log.text(hook.name), *problem) for problem in problems)
 
 
 def _settings_comment(head: bytes) -> str:

@@ -13,7 +13,7 @@ from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from entrykit.steps.discover import Hook
     from entrykit.steps.state import Start
@@ -33,15 +33,17 @@ def run(hook: "Hook", start: "Start") -> None:
     began = time.monotonic()
     log.debug(f"runs, in {directory}", where)
     try:
-        said = _run(hook, start)
+        said = _run_once(hook, start) if hook.once else _run(hook, start)
     except signals.Stopped:
         raise
     except StartError as error:
         start.directories.discard()
-        took = log.duration(time.monotonic() - began)
+        took = f" after {log.duration(time.monotonic() - began)}"
+        if isinstance(error, errors.NotRun):
+            took = ""
         outcome = "going on, as on-error=continue says" if hook.goes_on else _NOT_STARTED
         error.problems = [
-            (where, f"{message} after {took}, in {directory}; {outcome}", hint)
+            (where, f"{message}{took}, in {directory}; {outcome}", hint)
             for _, message, hint in error.problems
         ]
         if not hook.goes_on:
@@ -50,12 +52,24 @@ def run(hook: "Hook", start: "Start") -> None:
             raise
         log.warn(*error.problems[-1][1::-1], error.problems[-1][2])
         return
+    if said is None:
+        return
     took = log.duration(time.monotonic() - began)
     log.info(f"{said} ({took})" if said else f"done ({took})", where)
 
 
-def _run(hook: "Hook", start: "Start") -> str:
-    """Run a hook and apply its changes; return what it says it did, "" for nothing."""
+def _run_once(hook: "Hook", start: "Start") -> str | None:
+    """Run a hook unless it was done before: None."""
+    from entrykit.steps import once  # few hooks need it
+
+    return once.run(hook, start, lambda is_lost: _run(hook, start, is_lost))
+
+
+def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = None) -> str:
+    """Run a hook and apply its changes; return what it says it did, "" for nothing.
+
+    `is_lost` tells whether it must not go on.
+    """
     reports = hook.kind in (kinds.SOURCED, kinds.PYTHON)
     report = -1
     try:
@@ -69,6 +83,7 @@ def _run(hook: "Hook", start: "Start") -> str:
             start.inherited.signals,
             hook.timeout_seconds,
             start.settings.configuration["grace"],
+            is_lost,
         )
         raw = spawn.take_report(report) if reports else b""
     finally:
@@ -76,10 +91,14 @@ def _run(hook: "Hook", start: "Start") -> str:
             posix.close(report)
     if ending.stopped_by:
         raise signals.Stopped(ending.stopped_by, log.text(hook.name))
-    if ending.status or ending.timed_out:
+    if ending.status or ending.timed_out or ending.lost:
         raise _failure(hook, ending, raw)
     try:
         asked, said = _read_changes(hook, start, raw, child)
+        if hook.once:
+            from entrykit.steps import once  # loaded already
+
+            once.check_changes(asked)
         start.apply(asked)
     except StartError as error:
         error.problems = _with_status(error.problems, error.status)
@@ -141,6 +160,8 @@ def _add_no_place(failure: StartError) -> None:
 
 def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
     """Return the error that says how a hook has failed."""
+    if ending.lost:
+        return StartError("was ended, since the lock that it runs under was lost")
     if ending.timed_out:
         limit = log.duration(hook.timeout_seconds or 0)
         return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT)

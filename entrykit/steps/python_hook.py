@@ -162,7 +162,7 @@ def start_child(hook: "Hook", start: "Start", report: int) -> int:
         # The children's collector leaves alone what is here now: to look at it copies its pages.
         gc.freeze()
     code, reaches_out = _compiled(hook) or (None, True)
-    _set_environment(start.environment_for(hook, directories=reaches_out))
+    set_environment(start.environment_for(hook, directories=reaches_out))
     given = HookStart(hook, start, start.directories.runtime() if reaches_out else b"")
     return spawn.fork(
         lambda kept: _run(hook, given, code, kept), report, start.inherited.descriptors
@@ -281,7 +281,7 @@ def _failed_exit(code: object) -> int:
     return 1
 
 
-def _set_environment(wanted: dict[bytes, bytes]) -> None:
+def set_environment(wanted: dict[bytes, bytes]) -> None:
     """Let `os.environ` and the C library's environment be what a hook is to see.
 
     The start itself never looks there: it holds the command's environment in its own record.

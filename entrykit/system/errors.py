@@ -38,6 +38,14 @@ class StartError(Exception):
         self.problems: Sequence[Problem] = ((where, message, hint),)
 
 
+class NotRun(StartError):  # noqa: N818 - nothing has happened
+    """A hook that was not run, for the reason of another error: its message tells no time."""
+
+    def __init__(self, error: StartError) -> None:
+        super().__init__(error.problems[0][1], error.status)
+        self.problems = error.problems
+
+
 def together(problems: "Sequence[Problem]", status: int = CONFIG) -> StartError:
     """Return one error that reports all of `problems`."""
     error = StartError(problems[0][1], status)

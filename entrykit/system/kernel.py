@@ -1,7 +1,9 @@
-"""Owns what posix lacks: prctl(2), through ctypes.
+"""Owns what posix lacks: prctl(2) and syncfs(2), through ctypes.
 
 Not part of a plain start: ctypes costs 8 ms, and python3-minimal lacks it.
 """
+
+import posix
 
 from entrykit.system.errors import CANNOT_EXECUTE, StartError
 
@@ -23,3 +25,21 @@ def forbid_new_privileges() -> None:
         message = "cannot forbid new privileges, as no-new-privileges = true asks"
         hint = "install the full python3, or use the engine's no-new-privileges option instead"
         raise StartError(message, CANNOT_EXECUTE, hint)
+
+
+def sync_file_system(descriptor: int) -> None:
+    """Let the disk hold all that was written to the file system of an open file (syncfs(2)).
+
+    Where that cannot be had, all that was written to any (sync(2)). Raises OSError where the disk
+    has failed.
+    """
+    try:
+        import ctypes  # missing in python3-minimal
+
+        sync = ctypes.CDLL(None, use_errno=True).syncfs
+    except (ImportError, OSError, AttributeError):
+        posix.sync()
+        return
+    if sync(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, posix.strerror(number))

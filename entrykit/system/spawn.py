@@ -105,30 +105,37 @@ class Ending:
     """How a child ended: `status` as an exit status, and what ended it before its time.
 
     `signal` is the signal that killed it, 0 for none; `stopped_by` the stop signal on which it was
-    ended, 0 for none; `timed_out` says whether its time was up.
+    ended, 0 for none; `timed_out` says whether its time was up, `lost` whether what it relied on
+    was gone.
     """
 
-    __slots__ = ("signal", "status", "stopped_by", "timed_out")
+    __slots__ = ("lost", "signal", "status", "stopped_by", "timed_out")
 
-    def __init__(self, wait_status: int, stopped_by: int, *, timed_out: bool) -> None:
+    def __init__(self, wait_status: int, stopped_by: int, *, timed_out: bool, lost: bool) -> None:
         code = posix.waitstatus_to_exitcode(wait_status)
         self.signal = -code if code < 0 else 0
         self.status = SIGNALLED - code if code < 0 else code
         self.stopped_by = stopped_by
         self.timed_out = timed_out
+        self.lost = lost
 
 
 def wait(
-    child: int, received: "Signals", timeout_seconds: float | None, grace_seconds: float
+    child: int,
+    received: "Signals",
+    timeout_seconds: float | None,
+    grace_seconds: float,
+    is_lost: "Callable[[], bool] | None" = None,
 ) -> Ending:
     """Wait for a child's end; reap orphans meanwhile where this is PID 1.
 
     A stop signal, or the end of its time, sends TERM and CONT to its process group, then KILL
-    after the grace time; a second stop signal sends KILL at once.
+    after the grace time; a second stop signal sends KILL at once. `is_lost` is asked whenever some
+    other child has ended: whether what this one relies on is gone, so that its time is up.
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     stopped_by = 0
-    timed_out = False
+    timed_out = lost = False
     while True:
         remaining = None if deadline is None else deadline - time.monotonic()
         taken = received.take(remaining)
@@ -136,19 +143,24 @@ def wait(
             wait_status = _reap(child)
             if wait_status is not None:
                 break
-        elif received.is_stop(taken) or not taken:
-            if stopped_by or timed_out:
-                _signal_child(child, signals.KILL)
-                deadline = None
-            else:
-                _signal_child(child, signals.TERMINATE)
-                _signal_child(child, signals.CONTINUE)
-                deadline = time.monotonic() + grace_seconds
-            stopped_by = taken or stopped_by
-            timed_out = timed_out or not taken
+            if lost or is_lost is None or not is_lost():
+                continue
+            lost, taken = True, 0
+        elif taken and not received.is_stop(taken):
+            continue
+        if stopped_by or timed_out:
+            _signal_child(child, signals.KILL)
+            deadline = None
+        else:
+            _signal_child(child, signals.TERMINATE)
+            _signal_child(child, signals.CONTINUE)
+            deadline = time.monotonic() + grace_seconds
+        stopped_by = taken or stopped_by
+        timed_out = timed_out or not taken
     if stopped_by or timed_out:
         stopped_by = _sweep(child, received, deadline) or stopped_by
-    return Ending(wait_status, stopped_by, timed_out=timed_out and not stopped_by)
+    timed_out = timed_out and not stopped_by
+    return Ending(wait_status, stopped_by, timed_out=timed_out and not lost, lost=lost)
 
 
 def group_lives(group: int) -> bool:

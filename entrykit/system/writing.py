@@ -17,12 +17,21 @@ _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 _OWN_DIRECTORY = _DIRECTORY | posix.O_NOFOLLOW
 
 
-def write(path: bytes, content: bytes, mode: int, group: int = -1, owner: int = -1) -> None:
+def write(
+    path: bytes,
+    content: bytes,
+    mode: int,
+    group: int = -1,
+    owner: int = -1,
+    *,
+    is_durable: bool = False,
+) -> None:
     """Write a file whole or not at all, with its mode, group and owner set before it can be read.
 
     Under a new name in the same directory (O_EXCL, O_NOFOLLOW), then fsync(2) and rename(2): a
     link in its place is replaced, not followed. `group` is a gid and `owner` a uid, -1 the
-    process's own. Raises StartError.
+    process's own. With `is_durable` the disk has the new name at the return, too (fsync(2),
+    NOTES). Raises StartError.
     """
     parent, _, name = path.rpartition(b"/")
     temporary = b".%s.%s" % (name[:200], posix.urandom(8).hex().encode())
@@ -46,6 +55,8 @@ def write(path: bytes, content: bytes, mode: int, group: int = -1, owner: int = 
         except OSError:
             posix.unlink(temporary, dir_fd=directory)
             raise
+        if is_durable:
+            posix.fsync(directory)
     except OSError as error:
         raise files.cannot("write", path, error) from None
     finally:
@@ -97,24 +108,29 @@ def empty(path: bytes, but_for: str = "") -> None:
     """
     directory = open_directory(path)
     try:
-        while names := [name for name in posix.listdir(directory) if name != but_for]:
-            for name in names:
-                if not _is_directory(name, directory):
-                    posix.unlink(name, dir_fd=directory)
-                    continue
-                moved = _move(name, directory, directory)
-                inner = posix.open(moved, _OWN_DIRECTORY, dir_fd=directory)
-                try:
-                    for inner_name in posix.listdir(inner):
-                        if _is_directory(inner_name, inner):
-                            _move(inner_name, inner, directory)
-                        else:
-                            posix.unlink(inner_name, dir_fd=inner)
-                finally:
-                    posix.close(inner)
-                posix.rmdir(moved, dir_fd=directory)
+        empty_open(directory, but_for)
     finally:
         posix.close(directory)
+
+
+def empty_open(directory: int, but_for: str = "") -> None:
+    """Remove all that a directory holds, as `empty`; given by descriptor. Raises OSError."""
+    while names := [name for name in posix.listdir(directory) if name != but_for]:
+        for name in names:
+            if not _is_directory(name, directory):
+                posix.unlink(name, dir_fd=directory)
+                continue
+            moved = _move(name, directory, directory)
+            inner = posix.open(moved, _OWN_DIRECTORY, dir_fd=directory)
+            try:
+                for inner_name in posix.listdir(inner):
+                    if _is_directory(inner_name, inner):
+                        _move(inner_name, inner, directory)
+                    else:
+                        posix.unlink(inner_name, dir_fd=inner)
+            finally:
+                posix.close(inner)
+            posix.rmdir(moved, dir_fd=directory)
 
 
 def remove_tree(path: bytes) -> None:
@@ -135,7 +151,7 @@ def remove_tree(path: bytes) -> None:
     posix.rmdir(path)
 
 
-def _is_directory(name: str, within: int) -> bool:
+def _is_directory(name: str | bytes, within: int) -> bool:
     status = posix.stat(name, dir_fd=within, follow_symlinks=False)
     return files.is_directory(status.st_mode)
 
@@ -153,3 +169,46 @@ def is_full(path: bytes) -> bool:
     status = posix.statvfs(path)
     free = status.f_bfree if posix.geteuid() == 0 else status.f_bavail
     return status.f_blocks > 0 and free == 0
+
+
+def clear(path: bytes) -> None:
+    """Remove a file, or all that a directory holds; the directory stays, since it may be a mount.
+
+    No link is followed, in the path neither. Raises OSError; nothing there is no error.
+    """
+    *parents, name = path.split(b"/")[1:]
+    directory = posix.open("/", _DIRECTORY)
+    try:
+        for parent in parents:
+            inner = posix.open(parent, _OWN_DIRECTORY, dir_fd=directory)
+            posix.close(directory)
+            directory = inner
+        if not _is_directory(name, directory):
+            posix.unlink(name, dir_fd=directory)
+            return
+        inner = posix.open(name, _OWN_DIRECTORY, dir_fd=directory)
+        posix.close(directory)
+        directory = inner
+        empty_open(directory)
+    except FileNotFoundError:
+        return
+    finally:
+        posix.close(directory)
+
+
+def open_lock(path: bytes) -> int:
+    """Return the descriptor of a file to lock, made where there is none. Raises OSError."""
+    flags = posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
+    return posix.open(path, flags, 0o600)
+
+
+def sync_directory(path: bytes) -> None:
+    """Let the disk hold the names in a directory (fsync(2), NOTES). Raises StartError."""
+    try:
+        directory = posix.open(path, _DIRECTORY)
+        try:
+            posix.fsync(directory)
+        finally:
+            posix.close(directory)
+    except OSError as error:
+        raise files.cannot("write", path, error) from None

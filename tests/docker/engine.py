@@ -155,6 +155,20 @@ class Engine:
         )
         return tag
 
+    def build_from_root(self, name: str, dockerfile: str, **arguments: str) -> str:
+        """Build a Dockerfile whose context is the whole project; return the tag."""
+        tag = f"entrykit-test-{self.run_name}:{name}"
+        self.client.images.build(
+            path=str(ROOT),
+            dockerfile=dockerfile,
+            tag=tag,
+            labels=self.labels,
+            buildargs=arguments,
+            rm=True,
+            forcerm=True,
+        )
+        return tag
+
     @contextlib.contextmanager
     def container(
         self, image: str, *command: str, files: Iterable[File] = (), **options: Any

@@ -183,3 +183,22 @@ def test_a_baked_start_pays_only_for_what_is_declared(
     # What `re` and `json` import themselves comes with them.
     assert heavy & {"re", "json", "difflib", "typing"} == loads & {"re", "json"}
     assert bool(heavy) == bool(loads & {"re", "json"})
+
+
+def test_a_hook_that_was_done_costs_builtin_modules_only(
+    python: str, code: str, bare: set[str], tmp_path: Path
+) -> None:
+    hook = tmp_path / "hooks" / "10-a.sh"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\n# entrykit: once=a\n", encoding="utf-8")
+    hook.chmod(0o755)
+    configuration = tmp_path / "entrykit.toml"
+    configuration.write_text(f'[once]\njournal = "{tmp_path}/once"\n', encoding="utf-8")
+    told = [f"ENTRYKIT_HOOKS={hook.parent}", f"ENTRYKIT_CONFIG={configuration}"]
+    first, second = (modules(python, code, told) - bare for _ in range(2))
+    # tomllib reads the configuration here, and imports half the library; a launcher brings it.
+    assert "ctypes" in first
+    assert "ctypes" not in second
+    assert "hashlib" not in second
+    assert second >= {"entrykit.steps.once"}
+    assert "entrykit.steps.holder" not in second

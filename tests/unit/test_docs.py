@@ -28,9 +28,12 @@ def test_a_configuration_that_is_shown_is_right(text: str) -> None:
     configuration.parse(text.encode(), "shown.toml")
 
 
-def test_the_configuration_of_the_example_is_right() -> None:
-    path = ROOT / "examples/youp0m/entrykit.toml"
-    assert configuration.parse(path.read_bytes(), str(path))["program"] == ["/srv/youp0m"]
+@pytest.mark.parametrize(
+    ("example", "program"), [("youp0m", "/srv/youp0m"), ("postgres", "postgres")]
+)
+def test_the_configuration_of_an_example_is_right(example: str, program: str) -> None:
+    path = ROOT / f"examples/{example}/entrykit.toml"
+    assert configuration.parse(path.read_bytes(), str(path))["program"] == [program]
 
 
 @pytest.mark.parametrize("kind", list(typed.TYPES))
@@ -66,7 +69,8 @@ def test_each_variable_of_a_start_is_explained() -> None:
 
 
 def test_the_settings_comment_that_is_shown_is_right() -> None:
-    shown = [line for text in blocks("docs/hooks.md", "sh") for line in text.splitlines()]
+    texts = [*blocks("docs/hooks.md", "sh"), *blocks("docs/once.md", "sh")]
+    shown = [line for text in texts for line in text.splitlines()]
     comments = [line for line in shown if line.startswith("# entrykit:")]
     assert comments
     for comment in comments:

@@ -242,7 +242,6 @@ def test_each_htpasswd_file_declares_its_variables_secret() -> None:
     [
         "user = 'www'", "user = ''", "init = true", "init = 0.5",
         "hooks.'10.sh'.user = 'x'",
-        "hooks.'10.sh'.once = 'x'",
     ],
 )  # fmt: skip
 def test_what_is_to_come_is_refused(toml: str) -> None:
@@ -323,6 +322,29 @@ def test_a_section_declares_the_variables_that_it_names() -> None:
         "username": "LOGIN", "password": "PASSWORD", "users": None, "entries": None,
         "file": "htpasswd", "option": "",
     }  # fmt: skip
+
+
+def test_what_runs_once_is_remembered_in_a_journal_or_a_database() -> None:
+    assert parse('[once]\njournal = "/data/once"')["once"]["journal"] == "/data/once"
+    with_database = parse('[once]\ndatabase = "URL"')
+    assert with_database["once"] == {"journal": "", "database": "URL"}
+    assert with_database["env"] == {"URL": {"secret": True}}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[once]", "once.journal: is missing"),
+        ('[once]\njournal = "/j"\ndatabase = "URL"', "once.database: there is a journal already"),
+        ('[once]\njournal = "j"', "once.journal: expected an absolute path"),
+        ('[once]\njournal = "/j/../k"', "once.journal: expected an absolute path"),
+        ('[once]\njournal = "/"', "once.journal: expected an absolute path"),
+        ('[once]\ndatabase = "a-b"', "once.database: expected the name of a variable"),
+        ('[once]\ndirectory = "/j"', "unknown key once.directory"),
+    ],
+)
+def test_a_mistake_in_once_is_told(text: str, message: str) -> None:
+    assert message in problem(text)
 
 
 @pytest.mark.parametrize("suffix", ["sql", ".", "", ".a/b", "a.b"])

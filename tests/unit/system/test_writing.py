@@ -211,3 +211,35 @@ def test_a_file_that_is_mounted_says_to_mount_its_directory(folder: Path) -> Non
     assert "it is mounted as a single file: mount its directory instead" in done.stdout
     assert os.listdir(folder) == ["file"]
     assert (folder / "file").read_text() == "old"
+
+
+def test_a_directory_is_cleared_and_stays(folder: Path) -> None:
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "c").touch()
+    (folder / "a").chmod(0o750)
+    writing.clear(raw(folder / "a"))
+    assert list((folder / "a").iterdir()) == []
+    assert (folder / "a").stat().st_mode & 0o7777 == 0o750
+
+
+def test_a_file_and_a_link_are_cleared_away(folder: Path) -> None:
+    (folder / "kept").touch()
+    (folder / "link").symlink_to("kept")
+    (folder / "file").touch()
+    for name in ("link", "file", "file", "no/where"):
+        writing.clear(raw(folder / name))
+    assert [path.name for path in folder.iterdir()] == ["kept"]
+
+
+def test_what_lies_behind_a_link_is_not_cleared(folder: Path) -> None:
+    (folder / "real" / "data").mkdir(parents=True)
+    (folder / "real" / "data" / "kept").touch()
+    (folder / "link").symlink_to("real")
+    with pytest.raises(NotADirectoryError):
+        writing.clear(raw(folder / "link" / "data"))
+    assert (folder / "real" / "data" / "kept").exists()
+
+
+def test_a_durable_file_is_one_as_well(folder: Path) -> None:
+    writing.write(raw(folder / "file"), b"content", 0o600, is_durable=True)
+    assert (folder / "file").read_bytes() == b"content"

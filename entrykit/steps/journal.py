@@ -1,0 +1,266 @@
+"""The journal of a hook that runs once: a file on the volume, and the lock beside it.
+
+Loaded where a hook has `once` and the configuration names a directory: builtin modules only.
+"""
+
+import posix
+import time
+
+from entrykit.steps.once import Pauses
+from entrykit.system import files, log, writing
+from entrykit.system.errors import StartError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrykit.steps.discover import Hook
+    from entrykit.steps.once import Entry
+    from entrykit.steps.state import Start
+
+STARTED, DONE = "started", "done"
+_KEYS = ("name", "hook", "digest", "host", "makes", "started", "done", "state")
+_JOURNAL_LIMIT_BYTES = 65536
+
+
+def parse(content: bytes) -> "Entry":
+    """Return what a journal says. Raises ValueError where it is not whole.
+
+    `KEY: VALUE`, a line each. The state comes last: what is cut short never says `done`.
+    """
+    lines = content.decode().split("\n")
+    if lines.pop() or not lines:
+        raise ValueError("its last line is not whole" if content else "it is empty")
+    entry: Entry = {}
+    for number, line in enumerate(lines, 1):
+        key, separator, value = line.partition(": ")
+        if not separator or key not in _KEYS or key in entry or not value.isprintable():
+            raise ValueError(f"line {number} is none of a journal's")
+        entry[key] = value
+    if key != "state" or value not in (STARTED, DONE):
+        raise ValueError("its last line does not say a state")
+    return entry
+
+
+def write_out(entry: "Entry") -> bytes:
+    """Return the text of a journal."""
+    shown = [f"{key}: {entry[key]}\n" for key in _KEYS if entry.get(key)]
+    return "".join(shown).encode("utf-8", "backslashreplace")
+
+
+class Journal:
+    """A hook's journal on the volume, and the lock beside it (flock(2)).
+
+    The journal is replaced whole at each change, so the lock is a file of its own. It stays there:
+    whoever waits for it holds it open. Of NFS: Linux makes these locks there since 2.6.12.
+    """
+
+    __slots__ = ("_hook", "_lock", "_lock_path", "_path", "_start", "_started", "digest")
+
+    def __init__(self, hook: "Hook", start: "Start", digest: str) -> None:
+        directory = start.settings.configuration["once"]["journal"].encode()
+        self._path = b"%s/%s.journal" % (directory, hook.once.encode())
+        self._lock_path = b"%s/%s.lock" % (directory, hook.once.encode())
+        self._hook, self._start = hook, start
+        self._lock = -1
+        self._started: Entry = {}
+        self.digest = digest
+
+    def enter(self) -> "Entry | None":
+        """Return what the journal says where the hook was done; else have the lock, and started.
+
+        Raises StartError, status 78, where it must not run.
+        """
+        # Before the lock, which needs a volume that can be written to.
+        entry = self._done()
+        if entry is not None:
+            return entry
+        self._make_directory()
+        self._take_lock()
+        entry = self._done()
+        if entry is not None:
+            return entry
+        entry = self._read()
+        if entry is None:
+            self._check_new()
+        elif not self._hook.redoes:
+            raise self._interrupted(entry)
+        else:
+            self._clean(entry)
+        self._started = {
+            "name": self._hook.once, "hook": log.text(self._hook.name), "digest": self.digest,
+            "host": posix.uname().nodename, "makes": self._makes(), "started": _now(),
+            "state": STARTED,
+        }  # fmt: skip
+        writing.write(self._path, write_out(self._started), 0o644, is_durable=True)
+        return None
+
+    @staticmethod
+    def is_lost() -> bool:
+        """Return False: what the kernel holds for this process is lost with it."""
+        return False
+
+    def finish(self) -> None:
+        """Write that the hook is done, as soon as the disk holds what it has made."""
+        from entrykit.system import kernel  # once in the life of a volume
+
+        for path in self._hook.makes:
+            # As each later start looks for it.
+            if not _is_made(path):
+                message = f"did not make {log.text(path)}, as makes says, or left it empty"
+                raise StartError(message, hint="correct makes, or the hook")
+        for path in (self._path.rpartition(b"/")[0], *self._hook.makes):
+            try:
+                descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+                try:
+                    kernel.sync_file_system(descriptor)
+                finally:
+                    posix.close(descriptor)
+            except OSError as error:
+                raise files.cannot("write out", path, error) from None
+        done = self._started | {"done": _now(), "state": DONE}
+        writing.write(self._path, write_out(done), 0o644, is_durable=True)
+
+    def leave(self) -> None:
+        """Let the lock go."""
+        if self._lock >= 0:
+            import fcntl  # loaded already
+
+            # Not by closing alone: a process that a Python hook has left behind has it open too.
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            self._close_lock()
+
+    def _close_lock(self) -> None:
+        if self._lock >= 0:
+            posix.close(self._lock)
+            self._lock = -1
+
+    def _read(self) -> "Entry | None":
+        try:
+            posix.lstat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise files.cannot("read", self._path, error) from None
+        content = files.read(self._path, _JOURNAL_LIMIT_BYTES, follow=False)
+        try:
+            return parse(content)
+        except ValueError as error:
+            reason = "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+            message = f"cannot tell whether it was done from {log.text(self._path)}: {reason}"
+            raise StartError(message, hint=self._mend()) from None
+
+    def _done(self) -> "Entry | None":
+        """Return what the journal says where it says done; what was made must be there then."""
+        entry = self._read()
+        if entry is None or entry["state"] != DONE:
+            return None
+        for path in self._hook.makes:
+            if not _is_made(path):
+                message = (
+                    f"was done, says {log.text(self._path)}, but {log.text(path)} is not there"
+                )
+                hint = "mount the volume that has it; to have it made anew, remove the journal"
+                raise StartError(message, hint=hint)
+        return entry
+
+    def _make_directory(self) -> None:
+        directory = self._path.rpartition(b"/")[0]
+        try:
+            writing.make_directory(directory, 0o755)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            message = (
+                f"cannot make {log.text(directory)}: the directory that it is to lie in is missing"
+            )
+            raise StartError(message, hint="mount the volume there") from None
+        except OSError as error:
+            raise files.cannot("make", directory, error) from None
+        writing.sync_directory(directory.rpartition(b"/")[0] or b"/")
+
+    def _take_lock(self) -> None:
+        import errno
+        import fcntl  # a file, not a builtin, in some interpreters
+
+        where, path = log.text(self._hook.name), self._lock_path
+        pauses = None
+        while True:
+            try:
+                self._lock = writing.open_lock(path)
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # Somebody may have removed the file that is locked now, to begin afresh.
+                if posix.fstat(self._lock).st_ino == posix.lstat(path).st_ino:
+                    return
+            except (BlockingIOError, FileNotFoundError):
+                pass
+            except OSError as error:
+                failed = files.cannot("lock", path, error)
+                if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+                    mend = "its file system has no locks: set database in [once], not journal"
+                    failed = StartError(failed.problems[0][1], hint=mend)
+                raise failed from None
+            self._close_lock()
+            if pauses is None:
+                what = f"waits for another start that runs it and holds {log.text(path)}"
+                log.info(what, where)
+                pauses = Pauses(where, what)
+            pauses.make(self._start.inherited.signals)
+
+    def _check_new(self) -> None:
+        """Raise StartError where what the hook is to make is there already."""
+        for path in self._hook.makes:
+            if _is_made(path):
+                journal = log.text(self._path)
+                message = f"{log.text(path)} is not empty, and no {journal} says that it is whole"
+                hint = f"if it is: echo 'state: done' >{journal}; if not: empty it"
+                raise StartError(message, hint=hint)
+
+    def _clean(self, entry: "Entry") -> None:
+        """Remove what an interrupted run has made."""
+        if "makes" in entry and entry["makes"] != self._makes():
+            message = (
+                f"was interrupted when it made {entry['makes']}, which is not what makes names now"
+            )
+            raise StartError(message, hint=self._mend())
+        begun = entry.get("started", "an unknown date")
+        log.warn(f"was interrupted in its run of {begun}: runs again", log.text(self._hook.name))
+        for path in self._hook.makes:
+            try:
+                writing.clear(path)
+            except OSError as error:
+                raise files.cannot("empty", path, error) from None
+            log.info(f"emptied {log.text(path)}", log.text(self._hook.name))
+
+    def _interrupted(self, entry: "Entry") -> StartError:
+        begun, host = entry.get("started", "an unknown date"), entry.get("host", "an unknown host")
+        message = (
+            f"was interrupted in its run of {begun} on {host}: what it makes may be half there"
+        )
+        return StartError(
+            message, hint=f"{self._mend()}; on-interrupted=redo runs it again by itself"
+        )
+
+    def _mend(self) -> str:
+        journal = log.text(self._path)
+        return (
+            f"if what it makes is whole: echo 'state: done' >{journal}; if not: empty that, and"
+            f" remove {journal}"
+        )
+
+    def _makes(self) -> str:
+        return " ".join(map(log.text, self._hook.makes))
+
+
+def _is_made(path: bytes) -> bool:
+    """Tell whether there is a file, or a directory that is not empty. Raises StartError."""
+    try:
+        if files.is_directory(posix.lstat(path).st_mode):
+            return bool(posix.listdir(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise files.cannot("read", path, error) from None
+    return True
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
