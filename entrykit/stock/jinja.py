@@ -58,6 +58,9 @@ class Renderer:
             autoescape=False,  # noqa: S701 - the output is no HTML
             keep_trailing_newline=True,
             auto_reload=False,
+            # Nothing is computed ahead, in branches that are never run: it has no line yet.
+            optimized=False,
+            finalize=_as_it_is,
         )
         environment.filters |= {**filters.FILTERS, "required": self._required}
         environment.globals |= {"env": self._environ, "file": self._file, "secret": self._secret}
@@ -159,6 +162,12 @@ class Renderer:
         text = value.decode(*_ENCODING)
         self._hidden.add(text)
         return text
+
+
+@pass_context
+def _as_it_is(_: "Context", value: object) -> object:
+    """Return a value that is to be written; what wants the context is not called ahead."""
+    return value
 
 
 class _Missing(Undefined):
