@@ -8,7 +8,7 @@ template is gone may be somebody else's.
 import os
 
 from entrykit.stock import rendering
-from entrykit.system import errors, files, log, runtime, writing
+from entrykit.system import batch, errors, files, log, runtime, writing
 from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
@@ -36,8 +36,8 @@ class Tree:
         self.templates: dict[bytes, tuple[bytes, os.stat_result]] = {}
         self.directories: dict[bytes, os.stat_result] = {}
         self.parents: dict[bytes, os.stat_result] = {}
-        self.files: list[writing.File] = []
-        self.changed: list[writing.File] = []
+        self.files: list[batch.File] = []
+        self.changed: list[batch.File] = []
 
     def place(self, path: bytes) -> bytes:
         """Return the whole path of a file below `to`."""
@@ -184,7 +184,7 @@ def _render(tree: Tree, variables: dict[bytes, bytes], problems: rendering.Probl
         tree.files.append((path, content, *rendering.kept_owner(status)))
 
 
-def _changed(tree: Tree) -> "list[writing.File]":
+def _changed(tree: Tree) -> "list[batch.File]":
     """Return the files that are not there as they are to be."""
     try:
         root = os.open(tree.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -198,7 +198,7 @@ def _changed(tree: Tree) -> "list[writing.File]":
         os.close(root)
 
 
-def _stands(tree: Tree, root: int, file: "writing.File") -> bool:
+def _stands(tree: Tree, root: int, file: "batch.File") -> bool:
     path, content, mode, owner, group = file
     parent = path.rpartition(b"/")[0]
     try:
@@ -254,7 +254,7 @@ def _put(tree: Tree) -> None:
         raise files.cannot("make", tree.target, error) from None
     try:
         _make_directories(tree, root)
-        writing.write_below(root, tree.place(b""), tree.changed)
+        batch.write(root, tree.place(b""), tree.changed)
     finally:
         os.close(root)
 
@@ -264,7 +264,7 @@ def _make_directories(tree: Tree, root: int) -> None:
     for parent, status in tree.parents.items():
         mode, owner, group = rendering.kept_owner(status)
         try:
-            writing.make_below(root, parent, mode & 0o755 | 0o700, owner, group)
+            batch.make_directory(root, parent, mode & 0o755 | 0o700, owner, group)
         except OSError as error:
             raise files.cannot("make", tree.place(parent), error) from None
 
@@ -294,7 +294,7 @@ def _check(tree: Tree, runtime_directory: str) -> None:
 def _stage(tree: Tree, root: int, staging: bytes) -> None:
     """Write all files of a tree, and link to what else lies beside their places."""
     _make_directories(tree, root)
-    writing.write_below(root, staging + b"/", tree.files, sync=False)
+    batch.write(root, staging + b"/", tree.files, sync=False)
     ours = {*tree.templates, *tree.parents}
     for parent in (b"", *tree.parents):
         place = tree.place(parent).rstrip(b"/")
