@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import sys
 
 from entrykit.settings import record
 from entrykit.settings.sections import templates as section
@@ -59,15 +58,14 @@ def execute(arguments: argparse.Namespace) -> int:
     content, kept = _render(arguments, form)
     output = os.fsencode(arguments.output)
     if arguments.output == _STREAM:
-        sys.stdout.flush()
-        writing.write_all(1, content)
+        _write_out(content)
         return 0
     if _stands(output, content, kept):
         return 0
     if arguments.diff:
         _show_difference(output, content, kept)
     if arguments.check:
-        log.info(f"{log.text(output)} differs from what {arguments.template} becomes")
+        log.info(f"{log.text(output)} differs from what {_shown(arguments)} becomes")
         return 1
     if not arguments.diff:
         mode, owner, group = kept
@@ -81,9 +79,13 @@ def _format(arguments: argparse.Namespace) -> str:
     suffix = rendering.suffix_of(os.path.basename(os.fsencode(arguments.template)))
     if not suffix:
         known = " or ".join(each.decode() for each in rendering.FORMATS)
-        message = f"cannot tell the format of {arguments.template}: it does not end in {known}"
+        message = f"cannot tell the format of {_shown(arguments)}: it does not end in {known}"
         raise StartError(message, errors.USAGE, "give --format envsubst or --format jinja")
     return rendering.FORMATS[suffix]
+
+
+def _shown(arguments: argparse.Namespace) -> str:
+    return log.text(os.fsencode(arguments.template))
 
 
 def _check_usage(arguments: argparse.Namespace, form: str) -> None:
@@ -107,12 +109,15 @@ def _render(arguments: argparse.Namespace, form: str) -> tuple[bytes, tuple[int,
     variables = {name: value for name, value in os.environb.items() if not name.startswith(PREFIX)}
     path = os.fsencode(arguments.template)
     if arguments.template == _STREAM:
-        content, directory, shown = sys.stdin.buffer.read(), b".", b"(standard input)"
+        content, directory, shown = _read_in(), b".", b"(standard input)"
         kept = 0o666 & ~_umask(), os.geteuid(), os.getegid()
     else:
         content = files.read(path, rendering.LIMIT_BYTES)
         directory, shown = os.path.dirname(path) or b".", path
-        kept = rendering.kept_owner(os.stat(path))
+        try:
+            kept = rendering.kept_owner(os.stat(path))
+        except OSError as error:
+            raise files.cannot("read", path, error) from None
     problems = rendering.Problems()
     given = rendering.Given(variables, lambda name: _secret(variables, name))
     this = rendering.Rendering(directory, given, problems, arguments.names or "", "")
@@ -120,6 +125,26 @@ def _render(arguments: argparse.Namespace, form: str) -> tuple[bytes, tuple[int,
     if problems.count():
         raise errors.together(problems.all())
     return rendered, kept
+
+
+def _read_in() -> bytes:
+    pieces = []
+    try:
+        while piece := os.read(0, 1 << 20):
+            pieces.append(piece)
+    except OSError as error:
+        raise StartError(f"cannot read standard input: {os_reason(error)}") from None
+    return b"".join(pieces)
+
+
+def _write_out(content: bytes) -> None:
+    """Write to standard output; that its reader has gone is no error of ours."""
+    try:
+        writing.write_all(1, content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StartError(f"cannot write standard output: {os_reason(error)}") from None
 
 
 def _umask() -> int:
@@ -170,16 +195,14 @@ def _show_difference(output: bytes, content: bytes, kept: tuple[int, int, int]) 
     except FileNotFoundError:
         status, before = None, b""
     except OSError as error:
-        message = f"cannot read {log.text(output)}: {os_reason(error)}"
-        raise StartError(message) from None
+        raise files.cannot("read", output, error) from None
     old, new = (_lines(each) for each in (before, content))
     name = os.fsdecode(output)
     lines = difflib.unified_diff(old, new, name if status else "/dev/null", name)
     shown = "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     )
-    sys.stdout.flush()
-    writing.write_all(1, shown.encode("utf-8", "surrogateescape"))
+    _write_out(shown.encode("utf-8", "surrogateescape"))
     if status is not None:
         has = status.st_mode & 0o7777, status.st_uid, status.st_gid
         if has != kept:

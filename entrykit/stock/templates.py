@@ -288,7 +288,14 @@ def _check(tree: Tree, runtime_directory: str) -> None:
         _run_check([word.replace(_PLACE, os.fsdecode(staging)) for word in tree.table["check"]])
     finally:
         os.close(root)
+        _remove(staging)
+
+
+def _remove(staging: bytes) -> None:
+    try:
         writing.remove_tree(staging)
+    except OSError as error:
+        raise files.cannot("remove", staging, error) from None
 
 
 def _stage(tree: Tree, root: int, staging: bytes) -> None:
@@ -307,7 +314,10 @@ def _stage(tree: Tree, root: int, staging: bytes) -> None:
         for name in names:
             path = parent + b"/" + name if parent else name
             if path not in ours:
-                os.symlink(place + b"/" + name, path, dir_fd=root)
+                try:
+                    os.symlink(place + b"/" + name, path, dir_fd=root)
+                except OSError as error:
+                    raise files.cannot("make", staging + b"/" + path, error) from None
 
 
 def _run_check(words: list[str]) -> None:

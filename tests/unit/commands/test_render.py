@@ -128,13 +128,18 @@ def test_the_owner_is_the_templates(render: Render) -> None:
     assert (status.st_uid, status.st_gid) == (1234, 2345)
 
 
+def state(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
 def test_what_is_the_same_is_not_written(render: Render) -> None:
     render.add("a.template", "$A")
     render("a.template", "-o", "out")
-    before = (render.directory / "out").stat()
+    before = state(render.directory / "out")
     assert render("a.template", "-o", "out") == (0, b"", [])
     assert render("a.template", "-o", "out", "--check", "--diff") == (0, b"", [])
-    assert (render.directory / "out").stat() == before
+    assert state(render.directory / "out") == before
 
 
 def test_a_check_tells_by_its_status_and_writes_nothing(render: Render) -> None:
@@ -199,6 +204,25 @@ def test_a_secret_comes_from_its_variable_or_its_file(render: Render) -> None:
     assert (status, line) == (78, "a.j2:1: PW cannot read /no/such: no such file or directory")
     del render.environment["PW_FILE"]
     assert render("a.j2")[2][0].startswith("a.j2:1: PW is not set")
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "message"),
+    [
+        ("render a.template >/dev/full", 78, "cannot write standard output: no space left"),
+        ("render a.template >&-", 78, "cannot write standard output: bad file descriptor"),
+        ("render --format envsubst - <&-", 78, "cannot read standard input: bad file descriptor"),
+    ],
+)
+def test_standard_streams_that_fail_are_no_defect(
+    render: Render, command: str, status: int, message: str
+) -> None:
+    render.add("a.template", "$A")
+    words = ["sh", "-c", f'"$0" -m entrykit {command}', sys.executable]
+    done = subprocess.run(words, capture_output=True, cwd=render.directory, check=False, text=True)
+    assert done.returncode == status
+    assert done.stderr.startswith(f"entrykit: {message}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
