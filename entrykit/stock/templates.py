@@ -58,8 +58,11 @@ def set_up(start: "HookStart") -> str:
         tree.parents = _parents(tree)
     _find_clashes(trees, problems)
     variables = {os.fsencode(name): os.fsencode(value) for name, value in start.env.items()}
+    named = {name.encode() for tree in trees for name in tree.table["secrets"]}
     for tree in trees:
-        _render(tree, variables, problems)
+        others = named - {name.encode() for name in tree.table["secrets"]}
+        given = {name: value for name, value in variables.items() if name not in others}
+        _render(tree, given, problems)
     if problems.count():
         raise errors.together(
             # A hook's problems are shown behind its own name.

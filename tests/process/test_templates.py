@@ -426,6 +426,17 @@ def test_several_tables_are_one_set_up(site: Site, tmp_path: Path) -> None:
     assert (other / "b").read_text() == "1"
 
 
+def test_a_table_is_not_given_another_ones_secrets(site: Site, tmp_path: Path) -> None:
+    site.add("a.template", "$ONE $TWO", 0o600)
+    site.entrypoint.configure(
+        "[[templates]]", f'from = "{site.source}"', f'to = "{site.target}"', 'secrets = ["ONE"]',
+        "[[templates]]", f'from = "{site.source}"', f'to = "{tmp_path}/two"', 'secrets = ["TWO"]',
+    )  # fmt: skip
+    site.ready(ONE="1", TWO="2")
+    assert site.text("a") == "1 $TWO"
+    assert (tmp_path / "two" / "a").read_text() == "$ONE 2"
+
+
 def test_two_tables_do_not_make_the_same_file(site: Site) -> None:
     site.add("a.template", "")
     site.add("more/a.template", "")
