@@ -77,8 +77,9 @@ class Renderer:
         self._current = log.text(path)
         environment = self._environment
         if b"\r\n" in content and content.count(b"\r\n") == content.count(b"\n"):
-            # Jinja writes all line ends alike.
-            environment = environment.overlay(newline_sequence="\r\n")
+            # Jinja writes all line ends alike. Its overlay() takes them as an argument since 3.1.2.
+            environment = environment.overlay()
+            environment.newline_sequence = "\r\n"
         before = self._problems.count()
         try:
             code = environment.compile(content.decode(*_ENCODING), None, self._current)
