@@ -43,6 +43,10 @@ def _has_ipv6() -> bool:
     return True
 
 
+def _has_envsubst() -> bool:
+    return shutil.which("envsubst") is not None
+
+
 def _has_engine() -> bool:
     try:
         import docker
@@ -91,6 +95,7 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),
     "openssl": ("openssl(1)", lambda: shutil.which("openssl") is not None, "it is missing"),
     "postgres": ("Debian's Postgres server", _has_postgres, "postgresql is not installed"),
+    "envsubst": ("gettext's envsubst", _has_envsubst, "apt-get install gettext-base"),
 }
 
 

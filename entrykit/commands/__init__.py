@@ -16,6 +16,7 @@ COMMANDS = {
     "wait": "wait until servers, sockets and files are there",
     "htpasswd": "make and edit htpasswd files, and verify passwords",
     "env": "list the variables that an image understands",
+    "render": "render a template, as the hook 40-templates.py does",
 }
 
 

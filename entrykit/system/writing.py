@@ -26,39 +26,86 @@ def write(
     *,
     is_durable: bool = False,
 ) -> None:
-    """Write a file whole or not at all, with its mode, group and owner set before it can be read.
+    """Write a file whole or not at all, with its mode and owner set before it can be read.
 
     Under a new name in the same directory (O_EXCL, O_NOFOLLOW), then fsync(2) and rename(2): a
-    link in its place is replaced, not followed. `group` is a gid and `owner` a uid, -1 the
-    process's own. With `is_durable` the disk has the new name at the return, too (fsync(2),
-    NOTES). Raises StartError.
+    link in its place is replaced, not followed. `group` and `owner` are a gid and a uid, -1 what a
+    new file has. With `is_durable` the disk has the new name at the return, too (fsync(2), NOTES).
+    Raises StartError.
     """
-    parent, _, name = path.rpartition(b"/")
-    temporary = b".%s.%s" % (name[:200], posix.urandom(8).hex().encode())
+    parent, slash, name = path.rpartition(b"/")
     try:
-        directory = posix.open(parent or (b"/" if path[:1] == b"/" else b"."), _DIRECTORY)
+        directory = posix.open(parent or slash or b".", _DIRECTORY)
     except OSError as error:
         raise files.cannot("write", path, error) from None
     try:
-        descriptor = posix.open(temporary, _CREATE, 0o600, dir_fd=directory)
+        descriptor, temporary = create(directory, name)
         try:
             try:
-                made = posix.fstat(descriptor)
-                if group not in (-1, made.st_gid) or owner not in (-1, made.st_uid):
-                    posix.fchown(descriptor, owner, group)
-                posix.fchmod(descriptor, mode)
-                write_all(descriptor, content)
+                fill(descriptor, content, mode, owner, group)
                 posix.fsync(descriptor)
             finally:
                 posix.close(descriptor)
-            posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            put(directory, name, temporary)
         except OSError:
-            posix.unlink(temporary, dir_fd=directory)
+            discard(directory, name, temporary)
             raise
         if is_durable:
             posix.fsync(directory)
     except OSError as error:
         raise files.cannot("write", path, error) from None
+    finally:
+        posix.close(directory)
+
+
+def create(root: int, path: bytes) -> tuple[int, bytes]:
+    """Create a file beside its place; return its descriptor and name. Raises OSError.
+
+    `root` is the descriptor of the directory that `path` starts from.
+    """
+    parent, _, name = path.rpartition(b"/")
+    temporary = b".%s.%s" % (name[:200], posix.urandom(8).hex().encode())
+    directory = open_below(root, parent)
+    try:
+        return posix.open(temporary, _CREATE, 0o600, dir_fd=directory), temporary
+    finally:
+        posix.close(directory)
+
+
+def fill(descriptor: int, content: bytes, mode: int, owner: int, group: int) -> None:
+    """Give a new file its owner, its mode and then its content. Raises OSError."""
+    set_owner(descriptor, owner, group)
+    posix.fchmod(descriptor, mode)
+    write_all(descriptor, content)
+
+
+def set_owner(descriptor: int, owner: int, group: int) -> None:
+    """Set uid and gid where they are others, -1 for what is there. Raises OSError."""
+    status = posix.fstat(descriptor)
+    if owner not in (-1, status.st_uid) or group not in (-1, status.st_gid):
+        posix.fchown(descriptor, owner, group)
+
+
+def put(root: int, path: bytes, temporary: bytes) -> None:
+    """Let a file that `create` has made take its place. Raises OSError."""
+    parent, _, name = path.rpartition(b"/")
+    directory = open_below(root, parent)
+    try:
+        posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        posix.close(directory)
+
+
+def discard(root: int, path: bytes, temporary: bytes) -> None:
+    """Remove a file that `create` has made, as far as that can be."""
+    try:
+        directory = open_below(root, path.rpartition(b"/")[0])
+    except OSError:
+        return
+    try:
+        posix.unlink(temporary, dir_fd=directory)
+    except OSError:
+        pass
     finally:
         posix.close(directory)
 
@@ -91,6 +138,21 @@ def make_directory(path: bytes, mode: int) -> None:
 def open_directory(path: bytes) -> int:
     """Return a descriptor of a directory that is no link. Raises OSError."""
     return posix.open(path, _OWN_DIRECTORY)
+
+
+def open_below(root: int, path: bytes) -> int:
+    """Return a descriptor of a directory below one given by descriptor; follow no link.
+
+    `path` is b"" for that one itself. Raises OSError.
+    """
+    directory = posix.open(b".", _DIRECTORY, dir_fd=root)
+    for name in path.split(b"/") if path else ():
+        try:
+            inner = posix.open(name, _OWN_DIRECTORY, dir_fd=directory)
+        finally:
+            posix.close(directory)
+        directory = inner
+    return directory
 
 
 def names_in(directory: int) -> list[bytes]:

@@ -57,6 +57,12 @@ def test_each_key_of_the_configuration_is_explained(key: str) -> None:
     assert f"`{key}`" in _operators() or f"`[{key}]`" in _operators()
 
 
+@pytest.mark.parametrize("key", SECTIONS["templates"].keys)
+def test_each_key_of_the_templates_is_explained(key: str) -> None:
+    text = (ROOT / "docs/templates.md").read_text(encoding="utf-8")
+    assert f"| `{key}` |" in text
+
+
 @pytest.mark.parametrize("name", [name for name, *_ in options.SETTINGS if name not in TO_COME])
 def test_each_setting_of_a_start_is_explained(name: str) -> None:
     assert f"`--{name}`" in _operators()

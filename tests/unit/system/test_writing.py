@@ -87,6 +87,13 @@ def test_a_group_is_set(folder: Path) -> None:
         assert status.st_mode & 0o7777 == 0o640
 
 
+@pytest.mark.root
+def test_an_owner_is_set(folder: Path) -> None:
+    writing.write(raw(folder / "file"), b"", 0o640, 1234, 2345)
+    status = (folder / "file").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (2345, 1234, 0o640)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may give a file any group")
 def test_a_group_that_cannot_be_set_leaves_nothing_behind(folder: Path) -> None:
     with pytest.raises(StartError, match="not permitted"):
