@@ -1,11 +1,12 @@
 """Promise: volumes get the owner that is declared, whatever lies and is mounted in them."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from .engine import Engine, File, Outcome
+from .engine import ROOT, Engine, File, Outcome
 
 pytestmark = pytest.mark.docker
 
@@ -54,6 +55,17 @@ def owners(outcome: Outcome) -> dict[str, str]:
     return dict(line.rsplit(" ", 1) for line in outcome.stdout.splitlines())
 
 
+def without_time(line: str) -> str:
+    """Return a line of the log without the time that it took."""
+    return re.sub(r" \([0-9.]+ m?s\)$", "", line)
+
+
+def shown() -> set[str]:
+    """Return the lines of a log that the page shows."""
+    page = (ROOT / "docs/owner.md").read_text(encoding="utf-8")
+    return {without_time(line) for line in page.splitlines() if line.startswith("entrykit: ")}
+
+
 def test_a_volume_is_given_once(owning: Owning) -> None:
     first = owning()
     assert owners(first) == dict.fromkeys(("/data", "/data/inner", "/data/inner/file"), "1500:1600")
@@ -61,6 +73,7 @@ def test_a_volume_is_given_once(owning: Owning) -> None:
     second = owning()
     assert owners(second) == owners(first)
     assert "50-owner.py: /data: 3 files, nothing to change (" in second.log[0]
+    assert {without_time(line) for line in first.log + second.log} <= shown()
 
 
 def test_a_mount_of_the_same_file_system_in_it_is_left_and_said(
@@ -110,6 +123,7 @@ def test_another_user_than_root_is_kept_and_told_what_it_cannot_write_to(owning:
         " (give it this owner from outside, or start as root)"
     )
     assert "the start is uid 1500, not root: owners stay as they are (" in outcome.log[1]
+    assert {without_time(line) for line in outcome.log} <= shown()
     owning()
     assert len(owning(user="1500:1600").log) == 1
 

@@ -9,7 +9,7 @@ from entrykit.settings import configuration, hook, options, schema
 from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/hooks.md", "docs/operators.md")
+PAGES = ("README.md", "docs/hooks.md", "docs/operators.md", "docs/owner.md")
 TO_COME = ("plan", "init", "user")
 
 
@@ -19,9 +19,11 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("text", blocks("docs/operators.md", "toml"))
+@pytest.mark.parametrize(
+    "text", [*blocks("docs/operators.md", "toml"), *blocks("docs/owner.md", "toml")]
+)
 def test_a_configuration_that_is_shown_is_right(text: str) -> None:
-    configuration.parse(text.encode(), "operators.md")
+    configuration.parse(text.encode(), "docs")
 
 
 def test_the_configuration_of_the_example_is_right() -> None:
