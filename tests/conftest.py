@@ -12,6 +12,7 @@ import subprocess
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,11 @@ def _has_engine() -> bool:
         client.close()
 
 
+def _has_official_nginx() -> bool:
+    scripts = Path(__file__).with_name("docker") / "nginx-official"
+    return (scripts / "docker-entrypoint.sh").exists()
+
+
 # What a requirement is, whether it is met, and what is the matter where it is not.
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
@@ -61,6 +67,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         "the right to make PID namespaces",
         _can_make_namespaces,
         "unshare(1) may not make one, or is missing",
+    ),
+    "official_nginx": (
+        "the official nginx image's scripts",
+        _has_official_nginx,
+        "tests/docker/nginx-official/README.md says how to get them",
     ),
 }
 
