@@ -4,8 +4,10 @@ One table names them. A baked start has no options and seldom a variable, so thi
 a plain start.
 """
 
+import posix
+
 from entrykit.settings import values
-from entrykit.system import errors, log
+from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
@@ -22,6 +24,12 @@ SETTINGS = (
     ("init", True, True, "stay as PID 1, the command as a child (not available yet)"),
     ("program", False, True, "the image's program, its words separated by blanks"),
     ("user", False, False, "step down to this user at the handoff (not available yet)"),
+    (
+        "sysroot",
+        False,
+        True,
+        "a directory that stands before /sys and /proc for 20-limits.py: for tests",
+    ),
     ("timeout", False, False, "time limit of each hook that sets none of its own: 30s, 5m"),
 )
 PREFIX = b"ENTRYKIT_"
@@ -101,6 +109,17 @@ def check(given: dict[str, bytes]) -> None:
             raise StartError(message, hint="leave it out")
     if given.get("timeout"):
         timeout_seconds(given["timeout"])
+    if given.get("sysroot") and not _is_directory(given["sysroot"]):
+        # No limits would be found there, and nobody would know why.
+        message = f"--sysroot (ENTRYKIT_SYSROOT) is no directory: {log.text(given['sysroot'])}"
+        raise StartError(message, hint="it is for tests: leave it out")
+
+
+def _is_directory(path: bytes) -> bool:
+    try:
+        return files.is_directory(posix.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def timeout_seconds(written: bytes) -> float:

@@ -28,11 +28,12 @@ PREFIX = b"ENTRYKIT_"
 class Settings:
     """All that a start was told: the file's configuration, and what stands above it.
 
-    `hook_directories` is None for the default ones, of which a missing one is no error.
+    `hook_directories` is None for the default ones, of which a missing one is no error. `sysroot`
+    stands before /sys and /proc where a hook looks for limits; b"" but in tests.
     """
 
     __slots__ = (
-        "configuration", "hook_directories", "other_commands", "program", "skip",
+        "configuration", "hook_directories", "other_commands", "program", "skip", "sysroot",
         "timeout_seconds",
     )  # fmt: skip
 
@@ -42,6 +43,7 @@ class Settings:
         self.other_commands = _raw(configuration["commands"])
         self.hook_directories: list[bytes] | None = None
         self.skip: list[bytes] = []
+        self.sysroot = b""
         self.timeout_seconds = configuration["timeout"]
         if given:
             self._put_above(given)
@@ -52,6 +54,7 @@ class Settings:
         if given.get("hooks"):
             self.hook_directories = [path for path in given["hooks"].split(b":") if path]
         self.skip = [name for name in given.get("skip", b"").split(b",") if name]
+        self.sysroot = given.get("sysroot", b"")
         if given.get("timeout"):
             from entrykit.settings import options  # loaded already
 

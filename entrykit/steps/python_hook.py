@@ -81,6 +81,7 @@ class HookStart:
     `config`: the hook's section of the configuration, {} for a hook without one.
     `log`: `debug`, `info` and `warning`, each a line.
     `runtime_directory`: where files for the command may lie, "" where there is no such place.
+    `sysroot`: what stands before /sys and /proc, "" but in tests.
     """
 
     def __init__(self, hook: "Hook", start: "Start", place: bytes) -> None:
@@ -100,6 +101,7 @@ class HookStart:
         )
         self.log = Log(log.text(hook.name))
         self.runtime_directory = _text(place)
+        self.sysroot = _text(start.settings.sysroot)
 
     @property
     def command(self) -> list[str]:

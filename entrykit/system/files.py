@@ -11,6 +11,7 @@ from entrykit.system import log
 from entrykit.system.errors import StartError, os_reason
 
 SECRET_LIMIT_BYTES = 65536
+_KERNEL_FILE_LIMIT_BYTES = 16 << 20
 
 _READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY
 
@@ -87,7 +88,7 @@ def read(
 def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
     content = b""
     while len(content) < limit_bytes:
-        piece = posix.read(descriptor, min(limit_bytes - len(content), 1 << 20))
+        piece = posix.read(descriptor, min(limit_bytes - len(content), 1 << 16))
         if not piece:
             break
         content += piece
@@ -128,18 +129,19 @@ def is_inheritable(descriptor: int) -> bool:
         return False
 
 
-def read_kernel_file(path: str) -> bytes | None:
-    """Return the whole of a file under /proc, None where it cannot be read."""
+def read_kernel_file(path: str | bytes) -> bytes | None:
+    """Return the whole of a file under /proc or /sys, None where it cannot be read, or is endless.
+
+    To its end, not what one read gives: some of them are handed over a page at a time.
+    """
     try:
-        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        descriptor = posix.open(path, _READ)
     except OSError:
         return None
     try:
-        pieces = []
-        while piece := posix.read(descriptor, 32768):
-            pieces.append(piece)
+        content = _read_up_to(descriptor, _KERNEL_FILE_LIMIT_BYTES)
     except OSError:
         return None
     finally:
         posix.close(descriptor)
-    return b"".join(pieces)
+    return content if len(content) < _KERNEL_FILE_LIMIT_BYTES else None
