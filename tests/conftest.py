@@ -8,6 +8,7 @@ import contextlib
 import functools
 import gc
 import os
+import shutil
 import subprocess
 import warnings
 from collections import Counter
@@ -29,6 +30,10 @@ def _can_make_namespaces() -> bool:
         return subprocess.run(words, check=False, capture_output=True).returncode == 0
     except FileNotFoundError:
         return False
+
+
+def _has_envsubst() -> bool:
+    return shutil.which("envsubst") is not None
 
 
 def _has_engine() -> bool:
@@ -73,6 +78,7 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _has_official_nginx,
         "tests/docker/nginx-official/README.md says how to get them",
     ),
+    "envsubst": ("gettext's envsubst", _has_envsubst, "apt-get install gettext-base"),
 }
 
 

@@ -12,6 +12,7 @@ from entrykit.system.errors import StartError
 COMMANDS = {
     "run": "run the hooks, then become the command",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
+    "render": "render a template, as the hook 40-templates.py does",
 }
 
 

@@ -12,41 +12,114 @@ import sys
 
 from entrykit.system import files
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    # Path below the directory, content, mode, uid, gid (-1 what a new file has).
+    File = tuple[bytes, bytes, int, int, int]
+
 _CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 _OWN_DIRECTORY = _DIRECTORY | posix.O_NOFOLLOW
+# So many files of a batch are open at once; a process may have 1024 (getrlimit(2)), often.
+_SYNCED_TOGETHER = 100
 
 
-def write(path: bytes, content: bytes, mode: int, group: int = -1) -> None:
-    """Write a file whole or not at all, with its mode and group set before it can be read.
+def write(path: bytes, content: bytes, mode: int, group: int = -1, owner: int = -1) -> None:
+    """Write a file whole or not at all, with its mode and owner set before it can be read.
 
     Under a new name in the same directory (O_EXCL, O_NOFOLLOW), then fsync(2) and rename(2): a
-    link in its place is replaced, not followed. `group` is a gid, -1 the process's own. Raises
-    StartError.
+    link in its place is replaced, not followed. `group` and `owner` are a gid and a uid, -1 what a
+    new file has. Raises StartError.
     """
+    parent, slash, name = path.rpartition(b"/")
+    try:
+        directory = posix.open(parent or slash or b".", _DIRECTORY)
+    except OSError as error:
+        raise files.cannot("write", path, error) from None
+    try:
+        write_below(directory, parent + slash, [(name, content, mode, owner, group)])
+    finally:
+        posix.close(directory)
+
+
+def write_below(root: int, place: bytes, batch: "Sequence[File]", *, sync: bool = True) -> None:
+    """Write files below a directory as `write` does, none in its place before all are on the disk.
+
+    `root` is the directory's descriptor, `place` its path and a slash, for messages. To write many
+    and then fsync them takes two thirds of the time of one after the other. Without `sync` there
+    is none, for files that do not outlive the start. Raises StartError; unless that is for a
+    rename(2), nothing has changed then.
+    """
+    written: list[tuple[bytes, bytes]] = []
+    path = b""
+    try:
+        for first in range(0, len(batch), _SYNCED_TOGETHER):
+            descriptors = []
+            try:
+                for path, content, mode, owner, group in batch[first : first + _SYNCED_TOGETHER]:
+                    descriptor, temporary = _create(root, path)
+                    descriptors.append((path, descriptor))
+                    written.append((path, temporary))
+                    _fill(descriptor, content, mode, owner, group)
+                for path, descriptor in descriptors if sync else ():  # noqa: B007 - for the error
+                    posix.fsync(descriptor)
+            finally:
+                for _, descriptor in descriptors:
+                    posix.close(descriptor)
+        while written:
+            path, temporary = written[-1]
+            _rename(root, path, temporary)
+            written.pop()
+    except OSError as error:
+        for one, temporary in written:
+            _discard(root, one, temporary)
+        raise files.cannot("write", place + path, error) from None
+
+
+def _create(root: int, path: bytes) -> tuple[int, bytes]:
+    """Create a file beside its place; return its descriptor and name. Raises OSError."""
     parent, _, name = path.rpartition(b"/")
     temporary = b".%s.%s" % (name[:200], posix.urandom(8).hex().encode())
+    directory = open_below(root, parent)
     try:
-        directory = posix.open(parent or (b"/" if path[:1] == b"/" else b"."), _DIRECTORY)
-    except OSError as error:
-        raise files.cannot("write", path, error) from None
+        return posix.open(temporary, _CREATE, 0o600, dir_fd=directory), temporary
+    finally:
+        posix.close(directory)
+
+
+def _fill(descriptor: int, content: bytes, mode: int, owner: int, group: int) -> None:
+    _set_owner(descriptor, owner, group)
+    posix.fchmod(descriptor, mode)
+    write_all(descriptor, content)
+
+
+def _set_owner(descriptor: int, owner: int, group: int) -> None:
+    status = posix.fstat(descriptor)
+    if owner not in (-1, status.st_uid) or group not in (-1, status.st_gid):
+        posix.fchown(descriptor, owner, group)
+
+
+def _rename(root: int, path: bytes, temporary: bytes) -> None:
+    parent, _, name = path.rpartition(b"/")
+    directory = open_below(root, parent)
     try:
-        descriptor = posix.open(temporary, _CREATE, 0o600, dir_fd=directory)
-        try:
-            try:
-                if group not in (-1, posix.fstat(descriptor).st_gid):
-                    posix.fchown(descriptor, -1, group)
-                posix.fchmod(descriptor, mode)
-                write_all(descriptor, content)
-                posix.fsync(descriptor)
-            finally:
-                posix.close(descriptor)
-            posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-        except OSError:
-            posix.unlink(temporary, dir_fd=directory)
-            raise
-    except OSError as error:
-        raise files.cannot("write", path, error) from None
+        posix.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        posix.close(directory)
+
+
+def _discard(root: int, path: bytes, temporary: bytes) -> None:
+    """Remove what a failed batch has written, as far as that can be."""
+    try:
+        directory = open_below(root, path.rpartition(b"/")[0])
+    except OSError:
+        return
+    try:
+        posix.unlink(temporary, dir_fd=directory)
+    except OSError:
+        pass
     finally:
         posix.close(directory)
 
@@ -79,6 +152,44 @@ def make_directory(path: bytes, mode: int) -> None:
 def open_directory(path: bytes) -> int:
     """Return a descriptor of a directory that is no link. Raises OSError."""
     return posix.open(path, _OWN_DIRECTORY)
+
+
+def open_below(root: int, path: bytes) -> int:
+    """Return a descriptor of a directory below one given by descriptor; follow no link.
+
+    `path` is b"" for that one itself. Raises OSError.
+    """
+    directory = posix.open(b".", _DIRECTORY, dir_fd=root)
+    for name in path.split(b"/") if path else ():
+        try:
+            inner = posix.open(name, _OWN_DIRECTORY, dir_fd=directory)
+        finally:
+            posix.close(directory)
+        directory = inner
+    return directory
+
+
+def make_below(root: int, path: bytes, mode: int, owner: int = -1, group: int = -1) -> bool:
+    """Make a directory below one given by descriptor, with this mode and owner.
+
+    Return whether it was not there; one that was stays as it is. Raises OSError.
+    """
+    parent, _, name = path.rpartition(b"/")
+    directory = open_below(root, parent)
+    try:
+        try:
+            posix.mkdir(name, 0o700, dir_fd=directory)
+        except FileExistsError:
+            return False
+        made = posix.open(name, _OWN_DIRECTORY, dir_fd=directory)
+        try:
+            _set_owner(made, owner, group)
+            posix.fchmod(made, mode)
+        finally:
+            posix.close(made)
+    finally:
+        posix.close(directory)
+    return True
 
 
 def names_in(directory: int) -> list[bytes]:

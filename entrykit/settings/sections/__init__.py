@@ -1,10 +1,11 @@
 """The sections of the stock hooks, one module each. A section switches its stock hook on."""
 
-from entrykit.settings.sections import htpasswd, limits, owner
+from entrykit.settings.sections import htpasswd, limits, owner, templates
 from entrykit.settings.sections.section import Section
 
 SECTIONS: dict[str, Section] = {
     "limits": limits.SECTION,
     "htpasswd": htpasswd.SECTION,
+    "templates": templates.SECTION,
     "owner": owner.SECTION,
 }
