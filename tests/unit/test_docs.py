@@ -9,7 +9,10 @@ from entrykit.settings import configuration, hook, options, schema
 from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/hooks.md", "docs/operators.md", "docs/owner.md")
+PAGES = (
+    "README.md", "docs/hooks.md", "docs/nginx.md", "docs/operators.md", "docs/owner.md",
+    "examples/nginx/README.md",
+)  # fmt: skip
 TO_COME = ("plan", "init", "user")
 
 
@@ -19,11 +22,16 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize(
-    "text", [*blocks("docs/operators.md", "toml"), *blocks("docs/owner.md", "toml")]
-)
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "toml")])
 def test_a_configuration_that_is_shown_is_right(text: str) -> None:
     configuration.parse(text.encode(), "docs")
+
+
+def test_the_configuration_of_the_nginx_example_is_right_and_its_variables_are_explained() -> None:
+    text = (ROOT / "examples/nginx/entrykit.toml").read_bytes()
+    page = (ROOT / "examples/nginx/README.md").read_text(encoding="utf-8")
+    for name in configuration.parse(text, "entrykit.toml")["env"]:
+        assert f"`{name}`" in page
 
 
 def test_the_configuration_of_the_example_is_right() -> None:
