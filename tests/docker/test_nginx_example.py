@@ -135,7 +135,7 @@ def test_a_restart_finds_everything_right(nginx: Nginx) -> None:
         server.container.restart(timeout=10)
         log = wait_for_line(server.container, READY, times=2)
         assert "30-htpasswd.py: 1 user in /run/nginx.htpasswd, unchanged (" in log
-        assert "40-templates.py: 2 files in /run/nginx, none changed (" in log
+        assert "40-templates.py: 2 files in /run/nginx, unchanged (" in log
         assert server.get("/admin/", "admin:hush") == 200
 
 
