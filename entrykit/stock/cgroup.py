@@ -82,8 +82,8 @@ def own_groups(content: bytes) -> dict[bytes, bytes]:
 
 
 def cgroup_mounts(content: bytes) -> "list[Mount]":
-    """Return the mounts of cgroup hierarchies, from /proc/self/mountinfo."""
-    mounts: list[Mount] = []
+    """Return the mounts of cgroup hierarchies, from /proc/self/mountinfo; none that is covered."""
+    mounts: dict[bytes, Mount] = {}
     for line in content.split(b"\n"):
         # The optional fields, of which there may be none, end at the lone dash.
         before, dash, after = line.partition(b" - ")
@@ -95,8 +95,9 @@ def cgroup_mounts(content: bytes) -> "list[Mount]":
             continue
         root, point = unescape(fields[3]), unescape(fields[4])
         if _is_path(root) and _is_path(point):
-            mounts.append(([_V2] if kind == b"cgroup2" else options.split(b","), root, point))
-    return mounts
+            hierarchies = [_V2] if kind == b"cgroup2" else options.split(b",")
+            mounts[point] = hierarchies, root, point
+    return list(mounts.values())
 
 
 def unescape(field: bytes) -> bytes:
@@ -186,7 +187,7 @@ def _cpus(root: bytes, visible: "Visible", found: list[str]) -> int | None:
     for path, quota, period in _quotas(visible(b"cpu")):
         rounded_up = -(-quota // period) if period else 0
         if 0 < rounded_up <= _MOST_CPUS:
-            found.append(f"{log.text(path)}: {quota / period:.4g} CPUs")
+            found.append(f"{log.text(path)}: {counted(quota / period)}")
             count = min(count, rounded_up) if count else rounded_up
     return count or None
 
@@ -277,9 +278,9 @@ def amount(size_bytes: int) -> str:
     return f"{round(size, 1):g} {unit}"
 
 
-def counted(count: int) -> str:
-    """Return a number of CPUs as people write it."""
-    return "1 CPU" if count == 1 else f"{count} CPUs"
+def counted(count: float) -> str:
+    """Return a number of CPUs as people write it: `1 CPU`, `1.5 CPUs`."""
+    return "1 CPU" if count == 1 else f"{count:.4g} CPUs"
 
 
 def _field(content: bytes, name: bytes) -> bytes:

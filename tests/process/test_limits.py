@@ -6,6 +6,7 @@ import pytest
 
 from .starts import Entrypoint, program
 
+PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 LIMITED = {
     "proc/self/cgroup": "0::/\n",
     "proc/self/mountinfo": "29 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
@@ -81,3 +82,17 @@ def test_another_root_that_is_not_there_is_an_error(entrypoint: Entrypoint) -> N
         "entrykit: --sysroot (ENTRYKIT_SYSROOT) is no directory: /no/such"
         " (it is for tests: leave it out)"
     )
+
+
+def test_the_page_shows_what_is_said(entrypoint: Entrypoint, sysroot: Path) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    entrypoint.configure(page.partition("```toml\n")[2].partition("```")[0])
+    entrypoint.environment["ENTRYKIT_SYSROOT"] = str(sysroot)
+    ended = entrypoint.run(program("true"))
+    (shown,) = [line for line in page.splitlines() if line.startswith("entrykit: 20-limits.py: ")]
+    assert [without_time(line) for line in ended.lines] == [without_time(shown)]
+
+
+def without_time(line: str) -> str:
+    """Return a line of the log without how long its hook took."""
+    return line.rpartition(" (")[0]

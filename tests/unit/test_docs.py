@@ -10,8 +10,8 @@ from entrykit.settings.sections import SECTIONS
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
-    "README.md", "docs/hooks.md", "docs/nginx.md", "docs/operators.md", "docs/owner.md",
-    "examples/nginx/README.md",
+    "README.md", "docs/hooks.md", "docs/limits.md", "docs/nginx.md", "docs/operators.md",
+    "docs/owner.md", "examples/nginx/README.md",
 )  # fmt: skip
 TO_COME = ("plan", "init", "user")
 

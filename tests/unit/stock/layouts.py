@@ -1,7 +1,8 @@
 """Trees of /proc and /sys for tests: those of `cgroups/`, one a file, and any other.
 
-A file of `cgroups/` says in comments where it is from, then what it is worth, `cpus: N` and
-`memory: N`, then each file of the tree after a line `== PATH`.
+A file of `cgroups/` says in comments what it shows, then what it is worth, `cpus: N` and
+`memory: N`, then each file of the tree after a line `== PATH`. Those that say so were recorded, cut
+to the files that are read; the others are put together from what engines and kernel document.
 """
 
 from collections.abc import Mapping

@@ -71,6 +71,11 @@ def test_mounts_are_found_with_and_without_optional_fields() -> None:
     ]
 
 
+def test_a_mount_that_another_covers_is_not_seen() -> None:
+    content = b"1 2 0:1 / /m rw - cgroup2 x rw\n3 1 0:1 /a /m rw - cgroup2 x rw\n"
+    assert cgroup.cgroup_mounts(content) == [([b""], b"/a", b"/m")]
+
+
 @pytest.mark.parametrize(
     ("field", "plain"),
     [

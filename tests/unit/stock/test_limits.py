@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from entrykit.settings import configuration
+from entrykit.settings.sections import SECTIONS
 from entrykit.steps import command, discover, kinds
 from entrykit.steps.changes import Directories
 from entrykit.steps.configure import Settings
@@ -19,6 +20,7 @@ from entrykit.system.errors import StartError
 from . import layouts
 
 ALL = tuple(limits.KNOWN)
+DOCS = Path(__file__).parents[3] / "docs"
 LIMITED = "docker-v2-private-namespace"  # 2 CPUs, 512 MiB
 UNLIMITED = "docker-v1-unlimited"  # 2 CPUs
 
@@ -197,3 +199,10 @@ def test_a_mistake_in_the_section_is_named_with_its_mend(
     assert told[0] in message
     assert told[1] in hint
     assert refusal.value.status == 78
+
+
+def test_the_page_and_the_operators_guide_name_each_variable_and_key() -> None:
+    for page in ("limits.md", "operators.md"):
+        text = (DOCS / page).read_text(encoding="utf-8")
+        for name in (*limits.KNOWN, *SECTIONS["limits"].keys):
+            assert f"`{name}`" in text
