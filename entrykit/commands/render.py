@@ -155,7 +155,7 @@ def _stands(output: bytes, content: bytes, kept: tuple[int, int, int]) -> bool:
     except OSError as error:
         raise files.cannot("write", output, error) from None
     try:
-        return templates.is_same(directory, os.path.basename(output), content, kept)
+        return templates.is_same(directory, output, content, kept)
     finally:
         os.close(directory)
 

@@ -29,8 +29,8 @@ _SHOWN_PLACES = 10
 
 def suffix_of(name: bytes) -> bytes:
     """Return the suffix that makes a file a template, b"" for one that is none."""
-    suffix = b"." + name.rpartition(b".")[2]
-    return suffix if suffix in FORMATS and name != suffix else b""
+    stem, dot, last = name.rpartition(b".")
+    return dot + last if stem and dot + last in FORMATS else b""
 
 
 def kept_owner(status: os.stat_result) -> tuple[int, int, int]:
@@ -40,7 +40,7 @@ def kept_owner(status: os.stat_result) -> tuple[int, int, int]:
     cannot be kept makes the file no more open: bits of its group that are not everybody's go.
     """
     mode = status.st_mode & 0o777
-    if _may_change_owners():
+    if may_change_owners():
         return mode, status.st_uid, status.st_gid
     if status.st_gid in (os.getegid(), *os.getgroups()):
         return mode, os.geteuid(), status.st_gid
@@ -48,7 +48,7 @@ def kept_owner(status: os.stat_result) -> tuple[int, int, int]:
 
 
 @cache
-def _may_change_owners() -> bool:
+def may_change_owners() -> bool:
     """Tell whether the process has CAP_CHOWN, capability 0 (proc(5), status)."""
     status = files.read_kernel_file("/proc/self/status") or b""
     _, _, effective = status.partition(b"\nCapEff:")
@@ -133,8 +133,12 @@ class Rendering:
         if form == ENVSUBST:
             return self._substitute(path, content)
         if self._renderer is None:
-            from entrykit.stock import jinja  # costs 50 ms
-
+            try:
+                from entrykit.stock import jinja  # costs 50 ms
+            except ImportError as error:
+                message = f"cannot load Jinja2: {error}"
+                hint = "install the package jinja2 for this Python, as entrykit's own needs ask"
+                raise StartError(message, hint=hint, where=log.text(path)) from None
             self._renderer = jinja.Renderer(self._directory, self._given, self._problems)
         return self._renderer.render(path, content)
 

@@ -199,7 +199,7 @@ def _changed(tree: Tree) -> "list[writing.File]":
 
 def _stands(tree: Tree, root: int, file: "writing.File") -> bool:
     path, content, mode, owner, group = file
-    parent, _, name = path.rpartition(b"/")
+    parent = path.rpartition(b"/")[0]
     try:
         directory = writing.open_below(root, parent)
     except FileNotFoundError:
@@ -207,26 +207,32 @@ def _stands(tree: Tree, root: int, file: "writing.File") -> bool:
     except OSError as error:
         raise _cannot_enter(tree, parent, error) from None
     try:
-        return is_same(directory, name, content, (mode, owner, group))
+        return is_same(directory, tree.place(path), content, (mode, owner, group))
     finally:
         os.close(directory)
 
 
-def is_same(directory: int, name: bytes, content: bytes, kept: tuple[int, int, int]) -> bool:
+def is_same(directory: int, path: bytes, content: bytes, kept: tuple[int, int, int]) -> bool:
     """Tell whether a file is there with this content, and mode, uid and gid; no link is.
 
-    Raises StartError where a directory is there instead.
+    `directory` is the descriptor of the one that it lies in. Raises StartError where a directory
+    is there instead.
     """
+    name = path.rpartition(b"/")[2]
     try:
         status = os.stat(name, dir_fd=directory, follow_symlinks=False)
-        if files.is_directory(status.st_mode):
-            raise StartError(f"cannot write {log.text(name)}: a directory of that name is there")
-        if not files.is_regular(status.st_mode) or status.st_size != len(content):
-            return False
-        if (status.st_mode & 0o7777, status.st_uid, status.st_gid) != kept:
-            return False
-        return files.read(name, len(content), within=directory, follow=False) == content
     except OSError:
+        return False
+    if files.is_directory(status.st_mode):
+        raise StartError(f"cannot write {log.text(path)}: a directory of that name is there")
+    if not files.is_regular(status.st_mode) or status.st_size != len(content):
+        return False
+    if (status.st_mode & 0o7777, status.st_uid, status.st_gid) != kept:
+        return False
+    try:
+        return files.read(name, len(content), within=directory, follow=False) == content
+    except StartError:
+        # It may not be readable; it is replaced then.
         return False
 
 

@@ -123,7 +123,8 @@ USES = (
     "{{ NONE | b64encode }}", "{{ NONE | b64decode }}", "{{ NONE | shell_quote }}",
     "{{ NONE | nginx_quote }}", "{{ NONE | yaml_quote }}", "{{ NONE | join(',') }}",
     "{{ NONE | sort }}", "{{ NONE | default(NONE) }}", "{{ '%s' % NONE }}", "{{ 'x' in NONE }}",
-    "{% for i in NONE %}{% endfor %}", "{% if NONE %}{% endif %}", "{% if NONE == 'x' %}{% endif %}",
+    "{% for i in NONE %}{% endfor %}", "{% if NONE %}{% endif %}",
+    "{% if NONE == 'x' %}{% endif %}",
     "{% if NONE > 1 %}{% endif %}", "{% if not NONE %}{% endif %}", "{{ env.NONE }}",
     "{{ env['NONE'] }}", "{{ secret('NONE') }}", "{{ {NONE: 1} }}", "{{ NONE | required }}",
     "{% set x = NONE %}{{ x }}", "{% macro m(x) %}{{ x }}{% endmacro %}{{ m(NONE) }}",
@@ -207,7 +208,8 @@ def test_an_error_says_file_line_and_what_it_is(render: Templates, text: str, me
         "{{ file(SECRET) }}", "{{ secret(SECRET) }}", "{{ SECRET + 1 }}", "{{ SECRET.x }}",
         "{{ '' | required(SECRET) }}", "{{ A | attr(SECRET) }}", "{{ secret('B') + 1 }}",
         "{{ env[secret('B')] }}", "{{ env[file('pw') | trim] }}", "{{ (SECRET | int)() }}",
-        "{{ A[SECRET] }}", "{% extends SECRET %}", "{% import SECRET as x %}", "{{ '%d' % SECRET }}",
+        "{{ A[SECRET] }}", "{% extends SECRET %}", "{% import SECRET as x %}",
+        "{{ '%d' % SECRET }}",
     ],
 )  # fmt: skip
 def test_no_message_holds_a_secret(render: Templates, use: str) -> None:
