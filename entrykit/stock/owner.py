@@ -3,11 +3,11 @@
 import os
 from typing import TYPE_CHECKING
 
-from entrykit.system import log, ownership, users
+from entrykit.system import errors, log, ownership, users
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from entrykit.steps.python_hook import HookStart
@@ -36,7 +36,7 @@ def set_up(start: "HookStart") -> str:
         _say_what_is_left(start, directory, counts)
         seen += counts.seen
         changed += counts.changed
-    shown = ", ".join(config["directories"])
+    shown = ", ".join(_shown(directory) for directory in config["directories"])
     uid, gid = owner
     if not changed:
         return f"{shown}: {_number(seen)}, nothing to change"
@@ -46,9 +46,9 @@ def set_up(start: "HookStart") -> str:
 def wanted(variables: "Mapping[str, str]", config: "Mapping[str, Any]") -> tuple[int, int] | None:
     """Return the uid and gid that a section and the environment ask for, None for no one's.
 
-    The variables' first, then the user's. Raises StartError for each that is no id.
+    The variables' first, then the user's. Raises StartError, with each that is no id.
     """
-    uid, gid = (_id(variables, config[key]) for key in ("uid", "gid"))
+    uid, gid = _ids(variables, [config["uid"], config["gid"]])
     user = users.resolve(config["user"]) if config["user"] else None
     if uid is None and user is None:
         if gid is not None:
@@ -62,19 +62,23 @@ def wanted(variables: "Mapping[str, str]", config: "Mapping[str, Any]") -> tuple
     return uid, group if gid is None else gid
 
 
-def _id(variables: "Mapping[str, str]", variable: str | None) -> int | None:
-    text = variables.get(variable, "") if variable else ""
-    if not text:
-        return None
-    try:
-        return users.read_id(text)
-    except ValueError as expected:
-        raise StartError(f"{variable} is not {expected}") from None
+def _ids(variables: "Mapping[str, str]", names: "Sequence[str | None]") -> "list[int | None]":
+    ids: list[int | None] = []
+    problems = []
+    for name in names:
+        text = variables.get(name, "") if name else ""
+        try:
+            ids.append(users.read_id(text) if text else None)
+        except ValueError as expected:
+            problems.append(("", f"{name} is not {expected}", ""))
+    if problems:
+        raise errors.together(problems)
+    return ids
 
 
 def _progress(start: "HookStart", directory: str) -> "Callable[[ownership.Counts], None]":
     def say(counts: ownership.Counts) -> None:
-        line = f"{directory}: {counts.seen} files so far, {counts.changed} changed"
+        line = f"{_shown(directory)}: {counts.seen} files so far, {counts.changed} changed"
         start.log.info(line)
 
     return say
@@ -85,7 +89,7 @@ def _leave(start: "HookStart") -> str:
     uid = os.geteuid()
     for directory in start.config["directories"]:
         if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
-            message = f"uid {uid} cannot write to {directory}"
+            message = f"uid {uid} cannot write to {_shown(directory)}"
             start.log.warning(message, "give it this owner from outside, or start as root")
     return f"the start is uid {uid}, not root: owners stay as they are"
 
@@ -94,11 +98,17 @@ def _say_what_is_left(start: "HookStart", directory: str, counts: ownership.Coun
     if counts.mounts:
         named = ", ".join(log.text(path) for path in counts.mounts[:_NAMED])
         more = f" and {len(counts.mounts) - _NAMED} more" if len(counts.mounts) > _NAMED else ""
-        line = f"mounted in {directory}, so left as they are: {named}{more}"
+        line = f"mounted in {_shown(directory)}, so left as they are: {named}{more}"
         start.log.info(line)
     if counts.linked:
-        message = f"{directory}: {_number(counts.linked)} with several names left as they are"
+        message = (
+            f"{_shown(directory)}: {_number(counts.linked)} with several names left as they are"
+        )
         start.log.warning(message, "set the host's sysctl fs.protected_hardlinks to 1")
+
+
+def _shown(directory: str) -> str:
+    return log.text(os.fsencode(directory))
 
 
 def _number(count: int) -> str:

@@ -100,3 +100,19 @@ def test_a_directory_of_the_system_ends_the_start(owning: Owning) -> None:
     assert ended.status == 78
     assert "owner.directories: /etc is the system's, and is given to nobody" in ended.last_line
     assert os.stat("/etc").st_uid == 0
+
+
+@pytest.mark.parametrize(("owner", "has_more"), [(1500, False), (0, True)])
+def test_a_template_of_the_right_owner_is_rendered_once(
+    owning: Owning, tmp_path: Path, owner: int, *, has_more: bool
+) -> None:
+    template = tmp_path / "templates" / "made.template"
+    template.parent.mkdir()
+    template.write_text("x\n")
+    os.chown(template, owner, owner)
+    owning.lines += ["[templates]", f'from = "{template.parent}"', f'to = "{owning.directory}"']
+    assert owning(PUID="1500", PGID="1500").status == 0
+    rendered, given = owning().lines
+    assert ("1 of 3 files given" in given) is has_more
+    assert ("unchanged" not in rendered) is has_more
+    assert ("nothing to change" not in given) is has_more

@@ -50,3 +50,10 @@ def test_a_variable_holds_an_id_and_the_message_shows_no_value(variable: str, va
 def test_a_group_without_a_user_is_an_error() -> None:
     with pytest.raises(StartError, match="PGID is set, and PUID is not"):
         owner.wanted({"PGID": "1600"}, NAMES)
+
+
+def test_both_variables_are_reported_together() -> None:
+    with pytest.raises(StartError) as refusal:
+        owner.wanted({"PUID": "app", "PGID": "staff"}, NAMES)
+    said = [message for _, message, _ in refusal.value.problems]
+    assert [message.split(" ", 1)[0] for message in said] == ["PUID", "PGID"]
