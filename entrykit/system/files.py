@@ -69,10 +69,11 @@ def read(
         if status.st_size > limit_bytes and not cut:
             message = f"cannot read {shown}: it has {status.st_size} bytes, more than {limit_bytes}"
             raise StartError(message)
-        # A file under /proc says that it is empty; one that grows meanwhile is read on.
+        # One that grows meanwhile is read on, and so is what is handed over in pieces: a file under
+        # /proc, which says that it is empty, or one on a remote file system.
         size = min(status.st_size, limit_bytes) or min(4096, limit_bytes)
         content = posix.read(descriptor, size + 1)
-        if len(content) > size and not (cut and size == limit_bytes):
+        if content and len(content) != status.st_size and len(content) <= limit_bytes:
             content += _read_up_to(descriptor, limit_bytes + 1 - len(content))
     except OSError as error:
         raise cannot("read", path, error) from None
@@ -86,13 +87,11 @@ def read(
 
 
 def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:
-    content = b""
-    while len(content) < limit_bytes:
-        piece = posix.read(descriptor, min(limit_bytes - len(content), 1 << 16))
-        if not piece:
-            break
-        content += piece
-    return content
+    pieces = []
+    while limit_bytes > 0 and (piece := posix.read(descriptor, min(limit_bytes, 1 << 16))):
+        pieces.append(piece)
+        limit_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 def cannot(operation: str, path: bytes, error: OSError) -> StartError:

@@ -337,3 +337,11 @@ def test_a_place_that_cannot_be_written_fails_the_bake(image: Image) -> None:
     lines = image.bake(status=78)
     assert len(lines) == 1
     assert str(image.launcher.parent) in lines[0]
+
+
+def test_a_section_of_a_stock_hook_is_baked(image: Image) -> None:
+    image.configure("[limits]", 'cpus = ["WORKERS"]')
+    image.bake()
+    ended = image.entrypoint.run("printenv", "WORKERS")
+    assert ended.status == 0, ended.stderr
+    assert ended.last_line.startswith(f"entrykit: 20-limits.py: WORKERS={int(ended.stdout)} (")

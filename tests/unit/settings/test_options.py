@@ -111,3 +111,11 @@ def test_what_cannot_be_had_is_refused(given: dict[str, bytes], status: int) -> 
 @pytest.mark.parametrize("given", [{}, {"plan": b"0", "init": b"off"}, {"timeout": b"30s"}])
 def test_what_holds_anyway_is_no_mistake(given: dict[str, bytes]) -> None:
     options.check(given)
+
+
+@pytest.mark.parametrize("path", [b"/no/such", b"/etc/passwd", b"\xff"])
+def test_a_root_for_tests_that_is_no_directory_is_refused(path: bytes) -> None:
+    with pytest.raises(StartError, match=r"--sysroot \(ENTRYKIT_SYSROOT\) is no directory") as no:
+        options.check({"sysroot": path})
+    assert no.value.status == 78
+    options.check({"sysroot": b"/"})

@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import socket
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +153,37 @@ def test_a_descriptor_is_inheritable_or_not() -> None:
     os.close(reader)
     os.close(writer)
     assert not files.is_inheritable(writer)
+
+
+def test_a_file_that_is_handed_over_in_pieces_is_read_whole() -> None:
+    """One read of such a file gives a page at most (it is made by the kernel's seq_file)."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as cat:
+        assert cat.stdin is not None
+        assert cat.stdout is not None
+        cat.stdin.write(b"ready\n")
+        cat.stdin.flush()
+        # From here on it waits, and its memory stays as it is.
+        assert cat.stdout.readline() == b"ready\n"
+        path = f"/proc/{cat.pid}/smaps"
+        expected = Path(path).read_bytes()
+        assert len(expected) > 8192
+        assert len(files.read(path.encode(), 1 << 20)) == len(expected)
+        assert len(files.read(path.encode(), 8000, cut=True)) == 8000
+        cat.stdin.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 4096, 100_000])
+def test_a_file_of_the_kernels_is_read_to_its_end(place: bytes, size: int) -> None:
+    path = place + b"/file"
+    Path(os.fsdecode(path)).write_bytes(b"x" * size)
+    assert files.read_kernel_file(path) == b"x" * size
+
+
+@pytest.mark.parametrize("path", ["/no/such", "/proc", "/dev/zero"])
+def test_what_is_no_file_of_the_kernels_or_has_no_end_is_none(path: str) -> None:
+    assert files.read_kernel_file(path) is None
+
+
+def test_a_fifo_in_the_place_of_a_file_of_the_kernels_is_not_waited_for(place: bytes) -> None:
+    os.mkfifo(place + b"/fifo")
+    assert files.read_kernel_file(place + b"/fifo") == b""
