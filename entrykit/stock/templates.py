@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 # In a word of `check`, the directory with the new files.
 _PLACE = "{}"
-_DEEPEST = 40
 
 
 class Tree:
     """One table of the section: its templates, what they became, and what of it is new.
 
-    `templates` maps the path of a file, below `to`, to its template's path and status; `files` and
-    `directories` are in the form that entrykit.system.writing takes.
+    `templates` maps the path of a file, below `to`, to its template's path and status, `parents`
+    the directories that files go into, outer ones first, to that of the templates' own, which are
+    among `directories`. `changed` are those of `files` that are not there as they are to be.
     """
 
     def __init__(self, table: "dict[str, Any]") -> None:
@@ -35,6 +35,7 @@ class Tree:
         self.table = table
         self.templates: dict[bytes, tuple[bytes, os.stat_result]] = {}
         self.directories: dict[bytes, os.stat_result] = {}
+        self.parents: dict[bytes, os.stat_result] = {}
         self.files: list[writing.File] = []
         self.changed: list[writing.File] = []
 
@@ -54,6 +55,7 @@ def set_up(start: "HookStart") -> str:
     problems = rendering.Problems()
     for tree in trees:
         _find(tree, problems)
+        tree.parents = _parents(tree)
     _find_clashes(trees, problems)
     variables = {os.fsencode(name): os.fsencode(value) for name, value in start.env.items()}
     for tree in trees:
@@ -101,7 +103,7 @@ def _find(tree: Tree, problems: rendering.Problems) -> None:
             problems.add("", message, hint)
             continue
         identity = (status.st_dev, status.st_ino)
-        if identity in around or len(around) > _DEEPEST:
+        if identity in around:
             problems.add(log.text(directory), "it is a link to a directory around it", "remove it")
             continue
         if below:
@@ -144,15 +146,14 @@ def _find_clashes(trees: list[Tree], problems: rendering.Problems) -> None:
     for tree in trees:
         for path, (template, _) in tree.templates.items():
             place = os.path.normpath(tree.place(path))
-            if place in taken or path in _parents(tree):
+            if place in taken or path in tree.parents:
                 other = log.text(taken.get(place, place))
                 message = f"it would become {log.text(place)}, and so would {other}"
                 problems.add(log.text(template), message, "rename one of them")
             taken[place] = template
 
 
-def _parents(tree: Tree) -> dict[bytes, "os.stat_result"]:
-    """Return the directories that files go into, outer ones first, and their templates' status."""
+def _parents(tree: Tree) -> dict[bytes, os.stat_result]:
     found = {}
     for path in tree.templates:
         parts = path.split(b"/")[:-1]
@@ -246,22 +247,21 @@ def _put(tree: Tree) -> None:
     """Put what has changed into its place."""
     if not tree.changed:
         return
-    parents = _parents(tree)
     try:
         os.makedirs(tree.target, 0o755, exist_ok=True)
         root = os.open(tree.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise files.cannot("make", tree.target, error) from None
     try:
-        _make_directories(tree, root, parents)
+        _make_directories(tree, root)
         writing.write_below(root, tree.place(b""), tree.changed)
     finally:
         os.close(root)
 
 
-def _make_directories(tree: Tree, root: int, parents: dict[bytes, "os.stat_result"]) -> None:
+def _make_directories(tree: Tree, root: int) -> None:
     """Make the directories of a tree, each as the templates' is, but for others' right to write."""
-    for parent, status in parents.items():
+    for parent, status in tree.parents.items():
         mode, owner, group = rendering.kept_owner(status)
         try:
             writing.make_below(root, parent, mode & 0o755 | 0o700, owner, group)
@@ -293,11 +293,10 @@ def _check(tree: Tree, runtime_directory: str) -> None:
 
 def _stage(tree: Tree, root: int, staging: bytes) -> None:
     """Write all files of a tree, and link to what else lies beside their places."""
-    parents = _parents(tree)
-    _make_directories(tree, root, parents)
+    _make_directories(tree, root)
     writing.write_below(root, staging + b"/", tree.files, sync=False)
-    ours = {*tree.templates, *parents}
-    for parent in (b"", *parents):
+    ours = {*tree.templates, *tree.parents}
+    for parent in (b"", *tree.parents):
         place = tree.place(parent).rstrip(b"/")
         try:
             names = os.listdir(place)

