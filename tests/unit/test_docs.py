@@ -22,11 +22,7 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-PAGES = (
-    "docs/operators.md", "docs/templates.md",
-)  # fmt: skip
-
-
+@pytest.mark.parametrize("text", [text for page in PAGES for text in blocks(page, "toml")])
 def test_a_configuration_that_is_shown_is_right(text: str) -> None:
     configuration.parse(text.encode(), "docs")
 
