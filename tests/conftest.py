@@ -16,6 +16,7 @@ import subprocess
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,11 @@ def _has_postgres() -> bool:
     return bool(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
 
 
+def _has_official_nginx() -> bool:
+    scripts = Path(__file__).with_name("docker") / "nginx-official"
+    return (scripts / "docker-entrypoint.sh").exists()
+
+
 # What a requirement is, whether it is met, and what is the matter where it is not.
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
@@ -95,6 +101,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),
     "openssl": ("openssl(1)", lambda: shutil.which("openssl") is not None, "it is missing"),
     "postgres": ("Debian's Postgres server", _has_postgres, "postgresql is not installed"),
+    "official_nginx": (
+        "the official nginx image's scripts",
+        _has_official_nginx,
+        "tests/docker/nginx-official/README.md says how to get them",
+    ),
     "envsubst": ("gettext's envsubst", _has_envsubst, "apt-get install gettext-base"),
 }
 

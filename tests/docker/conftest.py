@@ -43,6 +43,14 @@ def trixie(engine: Engine) -> str:
 
 
 @pytest.fixture(scope="session")
+def nginx_example(engine: Engine) -> str:
+    """Build the image of examples/nginx."""
+    return build_once(
+        "nginx", lambda: engine.build_example("bookworm", "examples/nginx/Dockerfile")
+    )
+
+
+@pytest.fixture(scope="session")
 def derived(engine: Engine, image: str) -> str:
     """Build the image of examples/youp0m-derived."""
     folder = ROOT / "examples" / "youp0m-derived"

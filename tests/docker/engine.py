@@ -141,12 +141,13 @@ class Engine:
         )
         return tag
 
-    def build_example(self, suite: str) -> str:
-        """Build Dockerfile.example for a suite of Debian; return the tag."""
-        tag = f"entrykit-test-{self.run_name}:{suite}"
+    def build_example(self, suite: str, dockerfile: str = "Dockerfile.example") -> str:
+        """Build an example's image for a suite of Debian; return the tag."""
+        example = dockerfile.split("/")[-2] + "-" if "/" in dockerfile else ""
+        tag = f"entrykit-test-{self.run_name}:{example}{suite}"
         self.client.images.build(
             path=str(ROOT),
-            dockerfile="Dockerfile.example",
+            dockerfile=dockerfile,
             tag=tag,
             labels=self.labels,
             buildargs={"SUITE": suite},
@@ -210,13 +211,14 @@ class Engine:
         *command: str,
         port: int = 8080,
         files: Iterable[File] = (),
+        ready: str = READY,
         **options: Any,
     ) -> Iterator[Server]:
-        """Run a container, and yield it as soon as its server listens."""
+        """Run a container, and yield it as soon as a line of its log says that it is `ready`."""
         options["ports"] = {f"{port}/tcp": ("127.0.0.1", 0)}
         with self.container(image, *command, files=files, **options) as container:
             container.start()
-            yield Server(container, wait_for_line(container, READY), port)
+            yield Server(container, wait_for_line(container, ready), port)
 
     def volume(self, *files: File, script: str = "", image: str) -> str:
         """Return the name of a new volume with these files, and what a script makes in it."""
@@ -234,7 +236,7 @@ class Engine:
         return name
 
     def remove_all(self) -> None:
-        """Remove whatever this run has made; the builder's cache of the example stays."""
+        """Remove whatever this run has made; the builder's cache of the examples stays."""
         mine: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={self.run_name}"}
         for container in self.client.containers.list(all=True, filters=mine):
             container.remove(force=True, v=True)
@@ -251,7 +253,7 @@ class Engine:
 
 
 def is_example(tag: str) -> bool:
-    """Tell whether an image is Dockerfile.example's, not one on top of it."""
+    """Tell whether an image is an example's own, not one on top of it."""
     return tag.endswith(SUITES)
 
 

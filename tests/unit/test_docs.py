@@ -28,6 +28,13 @@ def test_a_configuration_that_is_shown_is_right(text: str) -> None:
     configuration.parse(text.encode(), "shown.toml")
 
 
+def test_the_configuration_of_the_nginx_example_is_right_and_its_variables_are_explained() -> None:
+    text = (ROOT / "examples/nginx/entrykit.toml").read_bytes()
+    page = (ROOT / "examples/nginx/README.md").read_text(encoding="utf-8")
+    for name in configuration.parse(text, "entrykit.toml")["env"]:
+        assert f"`{name}`" in page
+
+
 @pytest.mark.parametrize(
     ("example", "program"), [("youp0m", "/srv/youp0m"), ("postgres", "postgres")]
 )

@@ -1,6 +1,6 @@
 """The sections of the stock hooks, one module each. A section switches its stock hook on."""
 
-from entrykit.settings.sections import htpasswd, limits, templates, wait
+from entrykit.settings.sections import htpasswd, limits, owner, templates, wait
 from entrykit.settings.sections.section import Section
 
 SECTIONS: dict[str, Section] = {
@@ -8,4 +8,5 @@ SECTIONS: dict[str, Section] = {
     "limits": limits.SECTION,
     "htpasswd": htpasswd.SECTION,
     "templates": templates.SECTION,
+    "owner": owner.SECTION,
 }
