@@ -242,6 +242,12 @@ def test_what_is_no_target_is_shown_without_what_may_be_a_password(text: str) ->
     assert HUSH not in "".join(problems("${URL}", URL=text))
 
 
+def test_a_user_is_not_taken_for_a_scheme() -> None:
+    (problem,) = problems("${URL}", URL="hush:hush@db")
+    assert "hush" not in problem
+    assert "postgresql+psycopg://…" in problems("postgresql+psycopg://me:hush@db:x")[0]
+
+
 @pytest.mark.parametrize("value", [f"{HUSH}:1", HUSH, f"{HUSH}://db", f"tcp://db:{HUSH}"])
 def test_what_a_secret_holds_is_not_shown_where_it_is_no_target(value: str) -> None:
     with pytest.raises(StartError) as caught:
