@@ -327,7 +327,11 @@ def _cautiously(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    return log.text(text.encode("utf-8", "backslashreplace"))
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = text.encode("utf-8", "backslashreplace")
+    return log.text(raw)
 
 
 def _split(text: str, ends: str) -> tuple[str, str]:

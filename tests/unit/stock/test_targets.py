@@ -188,6 +188,7 @@ def test_a_password_in_a_variable_may_hold_anything(password: str, host: str, po
         (f"redis://:{HUSH}@cache:6380/1", "redis://cache:6380"),
         (f"http://{HUSH}@app/health?token={HUSH}#status=200", "http://app/health"),
         (f"http://me:12/{HUSH}@app/", "http://me:12/…"),
+        ("file:/\udcff", "file:/\\xff"),
         ("tcp://[::1]:80", "tcp://[::1]:80"),
         ("http://[fe80::1%25eth0]/", "http://[fe80::1]"),
         ("http://app/", "http://app"),
