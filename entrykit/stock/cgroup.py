@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # What the one hierarchy of v2 is called where those of v1 have the names of their controllers.
 _V2 = b""
 _STANDARD_PLACE = b"/sys/fs/cgroup"
+# There systemd mounts cpu together with cpuacct; cpu alone may be a link to it.
+_STANDARD_NAMES = {b"cpu": (b"cpu", b"cpu,cpuacct")}
 # The kernel's own limits: CONFIG_NR_CPUS, PATH_MAX.
 _MOST_CPUS = 8192
 _LONGEST_PATH = 4096
@@ -128,8 +130,8 @@ def directories(
         shown = [(root, point) for names, root, point in mounts if hierarchy in names]
         if not shown:
             # Where container engines mount it, whatever a sandbox's mountinfo leaves out.
-            standard = _STANDARD_PLACE + b"/" + hierarchy if hierarchy else _STANDARD_PLACE
-            shown = [(b"/", standard)]
+            names = _STANDARD_NAMES.get(hierarchy, (hierarchy,))
+            shown = [(b"/", b"/".join(filter(None, (_STANDARD_PLACE, name)))) for name in names]
         # Without one that holds it: a container's own cgroup, mounted under another name than the
         # one it goes by here; the first mount is the engine's.
         for point, parts in _holding(path, shown) or [(shown[0][1], [])]:
@@ -178,10 +180,9 @@ def _cpus(root: bytes, visible: "Visible", found: list[str]) -> int | None:
     """Return the number of CPUs that the process can keep busy, None where nothing tells it."""
     cpus: set[int] = set()
     for path, content in _cpu_lists(root, visible(b"cpuset")):
-        listed = cpu_list(content)
-        # What has none in common with the others is no cpuset of this process.
-        cpus = (cpus & listed or cpus) if cpus else listed
-        if listed:
+        if listed := cpu_list(content):
+            # Of two without a CPU in common, which no kernel shows, the smaller.
+            cpus = cpus & listed or min(cpus or listed, listed, key=len)
             found.append(f"{log.text(path)}: {counted(len(listed))}")
     count = len(cpus)
     for path, quota, period in _quotas(visible(b"cpu")):

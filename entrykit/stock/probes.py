@@ -36,7 +36,7 @@ class NotThereError(Exception):
 
 
 class Attempts:
-    """The attempts at one target; keeps the certificates that it is verified by."""
+    """The attempts at one target; keeps the certificates that it is verified by until they fail."""
 
     def __init__(self, target: "Target") -> None:
         self.target = target
@@ -111,6 +111,8 @@ class Attempts:
         try:
             return self._context.wrap_socket(raw, server_hostname=name)
         except ssl.SSLCertVerificationError as error:
+            # Who makes the certificates may yet write the file of `ca`.
+            self._context = None
             raise NotThereError(_certificate_reason(error)) from None
         except ssl.SSLError as error:
             raise NotThereError(f"TLS handshake failed: {_tls_reason(error)}") from None

@@ -315,17 +315,23 @@ def _name(target: Target) -> str:
 
 def _cautiously(text: str) -> str:
     """Return what the log calls a text that is no target, or not yet: it may hold a password."""
-    scheme, colon, _ = text.partition(":")
+    scheme = text.partition(":")[0]
     if "@" not in text and "?" not in text:
         return _printable(_cut(text, "#")[0]) or "a target"
-    known = scheme if colon and scheme.replace("+", "").isalnum() else ""
+    # Without its slashes, what stands before the colon may be the user.
+    is_scheme = text[len(scheme) :].startswith("://") and scheme.replace("+", "").isalnum()
+    known = scheme if is_scheme or scheme in SCHEMES else ""
     names = [piece.partition("}")[0] for piece in text.split("${")[1:]]
     refers = " with " + ", ".join(names) if names else ""
     return _printable(f"{known}://…{refers}" if known else f"a target{refers}")
 
 
 def _printable(text: str) -> str:
-    return log.text(text.encode("utf-8", "backslashreplace"))
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raw = text.encode("utf-8", "backslashreplace")
+    return log.text(raw)
 
 
 def _split(text: str, ends: str) -> tuple[str, str]:

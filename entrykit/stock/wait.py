@@ -60,14 +60,18 @@ def wait_for(
     while missing:
         now = time.monotonic()
         try:
-            number, reason = reports.get(timeout=max(0.0, min(deadline, reminder) - now))
+            report = reports.get(timeout=max(0.0, min(deadline, reminder) - now))
         except Empty:
-            if time.monotonic() >= deadline:
-                raise _limit_reached(wanted, missing) from None
-            left = log.duration(deadline - reminder)
-            say(f"waiting for {_listed(wanted, missing)}; {left} left")
-            reminder += _REMINDER_SECONDS
+            report = None
+        now = time.monotonic()
+        if now >= deadline:
+            # Whatever has come by now: a log that nobody reads may have held this up until then.
+            raise _limit_reached(wanted, missing)
+        if report is None:
+            say(f"waiting for {_listed(wanted, missing)}; {log.duration(deadline - now)} left")
+            reminder = now + _REMINDER_SECONDS
             continue
+        number, reason = report
         if isinstance(reason, Exception):
             raise reason
         shown = wanted[number].shown

@@ -62,6 +62,20 @@ def test_at_the_limit_the_command_does_not_start(
     assert "later" not in ended.lines
 
 
+def test_only_where_it_is_told_so_the_command_starts_without_what_is_missing(
+    entrypoint: Entrypoint, late: socket.socket
+) -> None:
+    target = text(late)
+    entrypoint.configure(
+        "[wait]", f'targets = ["{target}"]', 'timeout = "1s"',
+        '[hooks."10-wait.py"]', 'on-error = "continue"',
+    )  # fmt: skip
+    ended = entrypoint.run("echo", "command")
+    assert (ended.status, ended.stdout) == (0, b"command\n")
+    assert f"1 target is not there: {target} (connection refused)" in ended.last_line
+    assert ended.last_line.endswith("; going on, as on-error=continue says")
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stop_signal_ends_the_waiting_at_once(
     entrypoint: Entrypoint, late: socket.socket, number: int, status: int

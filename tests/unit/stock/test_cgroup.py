@@ -279,6 +279,29 @@ def test_cpus_that_are_allowed_but_not_there_do_not_count(tmp_path: Path) -> Non
     assert cgroup.read(layouts.write(tmp_path, files)).cpus == 4
 
 
+@pytest.mark.parametrize(
+    ("cpuset", "cpus"), [(b"8-9", 2), (b"7-9", 1), (b"8-63", 8), (b"", 8), (b"5-3", 8)]
+)
+def test_there_are_at_most_as_many_cpus_as_a_cpuset_has(
+    tmp_path: Path, cpuset: bytes, cpus: int
+) -> None:
+    files = {
+        "proc/self/cgroup": b"0::/\n",
+        "proc/self/status": b"Cpus_allowed_list:\t0-7\n",
+        "sys/fs/cgroup/cpuset.cpus.effective": cpuset + b"\n",
+    }
+    assert cgroup.read(layouts.write(tmp_path, files)).cpus == cpus
+
+
+def test_cpu_is_looked_for_where_it_is_mounted_together_with_cpuacct(tmp_path: Path) -> None:
+    files = {
+        "proc/self/cgroup": b"3:cpu,cpuacct:/a\n",
+        "sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us": b"150000\n",
+        "sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us": b"100000\n",
+    }
+    assert cgroup.read(layouts.write(tmp_path, files)).cpus == 2
+
+
 def test_a_table_of_mounts_larger_than_a_page_is_read_to_its_end(tmp_path: Path) -> None:
     other = b"36 35 98:0 / /mnt rw - ext4 /dev/root rw\n" * 5000
     layout = layouts.load("hybrid")

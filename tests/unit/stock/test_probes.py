@@ -299,6 +299,21 @@ def test_a_tls_server_is_there_by_its_certificate(
 
 
 @pytest.mark.openssl
+def test_a_ca_that_is_written_anew_is_read_again(
+    serve: Serve, certificate: Certificate, tmp_path: Path
+) -> None:
+    server = serve(certificate.securing(lambda _: None))
+    (tmp_path / "before").mkdir()
+    authority = make_certificate(tmp_path / "before").certificate
+    (target,) = targets.read([f"tls://localhost:{server.port}#ca={authority}"], {})
+    attempts = Attempts(target)
+    with pytest.raises(NotThereError, match="its certificate is not trusted"):
+        attempts.once(PATIENCE_SECONDS)
+    authority.write_bytes(certificate.certificate.read_bytes())
+    attempts.once(PATIENCE_SECONDS)
+
+
+@pytest.mark.openssl
 @pytest.mark.parametrize(
     ("scheme", "answer", "expected"),
     [

@@ -188,6 +188,7 @@ def test_a_password_in_a_variable_may_hold_anything(password: str, host: str, po
         (f"redis://:{HUSH}@cache:6380/1", "redis://cache:6380"),
         (f"http://{HUSH}@app/health?token={HUSH}#status=200", "http://app/health"),
         (f"http://me:12/{HUSH}@app/", "http://me:12/…"),
+        ("file:/\udcff", "file:/\\xff"),
         ("tcp://[::1]:80", "tcp://[::1]:80"),
         ("http://[fe80::1%25eth0]/", "http://[fe80::1]"),
         ("http://app/", "http://app"),
@@ -240,6 +241,12 @@ def test_what_is_no_target_is_shown_without_what_may_be_a_password(text: str) ->
     assert HUSH not in "".join(problems(text))
     assert HUSH not in str(targets.problems(text))
     assert HUSH not in "".join(problems("${URL}", URL=text))
+
+
+def test_a_user_is_not_taken_for_a_scheme() -> None:
+    (problem,) = problems("${URL}", URL="hush:hush@db")
+    assert "hush" not in problem
+    assert "postgresql+psycopg://…" in problems("postgresql+psycopg://me:hush@db:x")[0]
 
 
 @pytest.mark.parametrize("value", [f"{HUSH}:1", HUSH, f"{HUSH}://db", f"tcp://db:{HUSH}"])

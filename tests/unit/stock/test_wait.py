@@ -2,7 +2,9 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +101,21 @@ def test_the_limit_is_kept_where_no_attempt_has_ended() -> None:
             f"1 target is not there: {text} (no answer yet)",
             f"1 target is not there: {text} (timed out)",
         )
+
+
+def test_what_comes_after_the_limit_is_too_late(tmp_path: Path) -> None:
+    file = tmp_path / "late"
+    began = time.monotonic()
+    beyond = threading.Event()
+
+    def say(_: str) -> None:
+        # A log that nobody reads until the time is up.
+        file.touch()
+        beyond.wait(began + 1.1 - time.monotonic())
+
+    with pytest.raises(StartError) as caught:
+        wait.wait_for(targets.read([f"file:{file}"], {}), 1, say)
+    assert caught.value.status == TIMED_OUT
 
 
 def test_one_that_is_missing_is_named_without_a_count() -> None:
