@@ -96,7 +96,8 @@ class Renderer:
 
     def note_missing(self, undefined: Undefined) -> None:
         """Note a use of what is undefined, at the template's line that runs."""
-        within, name = undefined._undefined_obj, undefined._undefined_name  # noqa: SLF001
+        within = undefined._undefined_obj  # noqa: SLF001
+        name: object = undefined._undefined_name  # noqa: SLF001
         if isinstance(name, Undefined):
             # Asked for by a name that is itself not set.
             self.note_missing(name)
@@ -182,7 +183,7 @@ class Renderer:
         self._hidden |= {text, text.strip()}
         return text
 
-    def _secret(self, name: str) -> Any:
+    def _secret(self, name: object) -> Any:
         if isinstance(name, Undefined):
             return name
         value = self._given.find_secret(str(name))
