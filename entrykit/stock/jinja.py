@@ -36,6 +36,7 @@ _DEFAULT_HINT = 'set it, or write for instance {{ NAME | default("…") }}'
 # The class's name, which stands in Python's errors about types.
 _MISSING = "a name that is not set"
 # Exceptions whose text is about types and forms; others' may hold a value.
+_UNPACKING = ("not enough values to unpack", "too many values to unpack")
 _TELLING = (TemplateError, TypeError, ZeroDivisionError)
 
 
@@ -157,7 +158,8 @@ class Renderer:
             for what, message, hint in error.problems:
                 self._note(place, f"{what} {message}" if what else message, hint)
         elif isinstance(error, _TELLING) or (
-            isinstance(error, ValueError) and _is_from_filters(error)
+            isinstance(error, ValueError)
+            and (_is_from_filters(error) or str(error).startswith(_UNPACKING))
         ):
             self._note(place, str(error), "")
         else:

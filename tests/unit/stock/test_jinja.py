@@ -178,6 +178,7 @@ def test_what_is_required_says_its_message(render: Templates, use: str, message:
         ("\n\n{{ A | nope }}", "0.j2:3: No filter named 'nope'."),
         ("{% if A %}\n", "0.j2:1: Unexpected end of template."),
         ("\n{{ A + 1 }}", '0.j2:2: can only concatenate str (not "int") to str'),
+        ("\n{% set a, b = A.split() %}", "0.j2:2: not enough values to unpack (expected 2, got 1)"),
         ("\n{{ 1 / 0 }}", "0.j2:2: division by zero"),
         (
             "\n{{ NONE in 'ab' }}",
