@@ -36,8 +36,8 @@ _DEFAULT_HINT = 'set it, or write for instance {{ NAME | default("…") }}'
 # The class's name, which stands in Python's errors about types.
 _MISSING = "a name that is not set"
 # Exceptions whose text is about types and forms; others' may hold a value.
-_UNPACKING = ("not enough values to unpack", "too many values to unpack")
 _TELLING = (TemplateError, TypeError, ZeroDivisionError)
+_UNPACKING = ("not enough values to unpack", "too many values to unpack")
 
 
 class Renderer:
