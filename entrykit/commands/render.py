@@ -60,6 +60,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.output == _STREAM:
         _write_out(content)
         return 0
+    _check_output(arguments.template, output)
     if _stands(output, content, kept):
         return 0
     if arguments.diff:
@@ -183,6 +184,17 @@ def _stands(output: bytes, content: bytes, kept: tuple[int, int, int]) -> bool:
         return templates.is_same(directory, output, content, kept)
     finally:
         os.close(directory)
+
+
+def _check_output(template: str, output: bytes) -> None:
+    """Raise StartError where OUT is the template: it would be lost."""
+    try:
+        given, there = os.stat(template), os.lstat(output)
+    except OSError:
+        return
+    if template != _STREAM and os.path.samestat(given, there):
+        message = f"cannot write {log.text(output)}: it is the template"
+        raise StartError(message, errors.USAGE, "name another file by -o OUT")
 
 
 def _show_difference(output: bytes, content: bytes, kept: tuple[int, int, int]) -> None:

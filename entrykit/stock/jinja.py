@@ -18,7 +18,7 @@ from jinja2 import (
     pass_context,
 )
 from jinja2.loaders import split_template_path
-from jinja2.utils import missing
+from jinja2.utils import missing, object_type_repr
 
 from entrykit.stock import filters, rendering
 from entrykit.system import files, log
@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 FILE_LIMIT_BYTES = 1 << 20
 _ENCODING = ("utf-8", "surrogateescape")
 _DEFAULT_HINT = 'set it, or write for instance {{ NAME | default("…") }}'
+# The class's name, which stands in Python's errors about types.
+_MISSING = "a name that is not set"
 # Exceptions whose text is about types and forms; others' may hold a value.
 _TELLING = (TemplateError, TypeError, ZeroDivisionError)
+_UNPACKING = ("not enough values to unpack", "too many values to unpack")
 
 
 class Renderer:
@@ -53,7 +56,7 @@ class Renderer:
             for name, value in given.variables.items()
         }
         environment = Environment(
-            undefined=type("Missing", (_Missing,), {"__slots__": (), "note": self.note_missing}),
+            undefined=type(_MISSING, (_Missing,), {"__slots__": (), "note": self.note_missing}),
             loader=_Loader(directory),
             autoescape=False,  # noqa: S701 - the output is no HTML
             keep_trailing_newline=True,
@@ -94,12 +97,28 @@ class Renderer:
 
     def note_missing(self, undefined: Undefined) -> None:
         """Note a use of what is undefined, at the template's line that runs."""
-        name = undefined._undefined_name  # noqa: SLF001 - jinja2 documents it for subclasses
-        if self._is_variable(undefined):
-            self._note(_place(sys._getframe()), f"{name} is not set", _DEFAULT_HINT)  # noqa: SLF001
+        within = undefined._undefined_obj  # noqa: SLF001
+        name: object = undefined._undefined_name  # noqa: SLF001
+        if isinstance(name, Undefined):
+            # Asked for by a name that is itself not set.
+            self.note_missing(name)
+            return
+        hint = _DEFAULT_HINT if self._is_variable(undefined) else ""
+        if undefined._undefined_hint or not (within is missing or self._may_show(name)):  # noqa: SLF001
+            message = undefined._undefined_hint or f"{object_type_repr(within)} has no such element"  # noqa: SLF001
+        elif hint:
+            message = f"{name} is not set"
         else:
             message = undefined._undefined_message  # noqa: SLF001
-            self._note(_place(sys._getframe()), message, "")  # noqa: SLF001
+        self._note(_place(sys._getframe()), message, hint)  # noqa: SLF001
+
+    def _may_show(self, name: object) -> bool:
+        """Tell whether what was asked for is the template's own word, or tells nothing secret."""
+        if _is_written(name, sys._getframe()):  # noqa: SLF001
+            return True
+        text = str(name).lower()
+        hidden = [value.lower() for value in self._hidden if value.strip()]
+        return not any(text in value or value in text for value in hidden)
 
     def _is_variable(self, undefined: Undefined) -> bool:
         within = undefined._undefined_obj  # noqa: SLF001
@@ -107,11 +126,20 @@ class Renderer:
         return is_name and not undefined._undefined_hint  # noqa: SLF001
 
     def _note(self, place: str, message: str, hint: str) -> None:
-        for value in self._hidden:
-            if value:
-                message = message.replace(value, "***")
+        for form in sorted(self._hidden_forms(), key=len, reverse=True):
+            # The longest first: one may be the beginning of another.
+            message = message.replace(form, "***")
         message = log.text(" ".join(message.split()).encode("utf-8", "surrogateescape"))
         self._problems.add(place or self._current, message, hint)
+
+    def _hidden_forms(self) -> set[str]:
+        """Return the hidden values as messages write them: as they are, and with escapes."""
+        values = [value for value in self._hidden if value.strip()]
+        return {
+            form
+            for value in values
+            for form in (value, repr(value)[1:-1], log.text(value.encode(*_ENCODING)))
+        }
 
     def _note_error(self, error: Exception) -> None:
         place = ""
@@ -130,7 +158,8 @@ class Renderer:
             for what, message, hint in error.problems:
                 self._note(place, f"{what} {message}" if what else message, hint)
         elif isinstance(error, _TELLING) or (
-            isinstance(error, ValueError) and _is_from_filters(error)
+            isinstance(error, ValueError)
+            and (_is_from_filters(error) or str(error).startswith(_UNPACKING))
         ):
             self._note(place, str(error), "")
         else:
@@ -156,7 +185,9 @@ class Renderer:
         self._hidden |= {text, text.strip()}
         return text
 
-    def _secret(self, name: str) -> Any:
+    def _secret(self, name: object) -> Any:
+        if isinstance(name, Undefined):
+            return name
         value = self._given.find_secret(str(name))
         if value is None:
             return self._environment.undefined(name=str(name))
@@ -250,6 +281,24 @@ def _place(frame: "FrameType | None", line: int = 0, *, outwards: bool = True) -
             return ""
         frame = frame.f_back
     return ""
+
+
+def _is_written(name: object, frame: "FrameType | None") -> bool:
+    """Tell whether a name stands in a template that runs, alone or in a path of attributes."""
+    while frame is not None:
+        if "__jinja_template__" in frame.f_globals and _holds(frame.f_code.co_consts, name):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _holds(constants: tuple[object, ...], name: object) -> bool:
+    return any(
+        constant == name
+        or (isinstance(constant, str) and name in constant.split("."))
+        or (isinstance(constant, tuple) and _holds(constant, name))
+        for constant in constants
+    )
 
 
 def _is_from_filters(error: Exception) -> bool:

@@ -40,11 +40,28 @@ def kept_owner(status: os.stat_result) -> tuple[int, int, int]:
     cannot be kept makes the file no more open: bits of its group that are not everybody's go.
     """
     mode = status.st_mode & 0o777
-    if may_change_owners():
-        return mode, status.st_uid, status.st_gid
-    if status.st_gid in (os.getegid(), *os.getgroups()):
-        return mode, os.geteuid(), status.st_gid
-    return mode & (0o707 | (mode & 0o007) << 3), os.geteuid(), os.getegid()
+    may_change = may_change_owners()
+    owner, group = os.geteuid(), os.getegid()
+    if may_change and _is_mapped("uid_map", status.st_uid):
+        owner = status.st_uid
+    if status.st_gid in (group, *os.getgroups()) or (
+        may_change and _is_mapped("gid_map", status.st_gid)
+    ):
+        return mode, owner, status.st_gid
+    return mode & (0o707 | (mode & 0o007) << 3), owner, group
+
+
+@cache
+def _is_mapped(table: str, number: int) -> bool:
+    """Tell whether the user namespace has an id: chown(2) gives no other (user_namespaces(7))."""
+    content = files.read_kernel_file(f"/proc/self/{table}")
+    if content is None:
+        return True
+    for line in content.splitlines():
+        first, _, count = line.split()
+        if int(first) <= number < int(first) + int(count):
+            return True
+    return False
 
 
 @cache

@@ -1,8 +1,8 @@
 """The rendered files of the stock hook `40-templates.py`: a directory of templates, each a file.
 
 All is rendered before anything is written, and written before anything takes its place. What is
-there already with the same content, mode and owner is left alone. Nothing is removed: a file whose
-template is gone may be somebody else's.
+there already with the same content, mode and owner is left alone. A file whose template is gone is
+not removed: it may be somebody else's.
 """
 
 import os
@@ -78,6 +78,7 @@ def set_up(start: "HookStart") -> str:
             _check(tree, start.runtime_directory)
     for tree in trees:
         _put(tree)
+        _remove_leftovers(tree)
     return "; ".join(_said(tree) for tree in trees)
 
 
@@ -112,12 +113,11 @@ def _find(tree: Tree, problems: rendering.Problems) -> None:
         if below:
             tree.directories[below] = status
         for name in names:
-            # `..data` and the like are how Kubernetes keeps a volume's versions: what is in them
-            # is linked to from outside.
-            if not name.startswith(b".."):
-                path = below + b"/" + name if below else name
-                if _add(tree, problems, path):
-                    pending.append((path, (*around, identity)))
+            path = below + b"/" + name if below else name
+            # Directories `..data` and the like are how Kubernetes keeps a volume's versions: what
+            # is in them is linked to from outside.
+            if _add(tree, problems, path) and not name.startswith(b".."):
+                pending.append((path, (*around, identity)))
 
 
 def _add(tree: Tree, problems: rendering.Problems, path: bytes) -> bool:
@@ -149,10 +149,13 @@ def _find_clashes(trees: list[Tree], problems: rendering.Problems) -> None:
     for tree in trees:
         for path, (template, _) in tree.templates.items():
             place = os.path.normpath(tree.place(path))
-            if place in taken or path in tree.parents:
-                other = log.text(taken.get(place, place))
-                message = f"it would become {log.text(place)}, and so would {other}"
+            message = f"it would become {log.text(place)}"
+            if place in taken:
+                message += f", and so would {log.text(taken[place])}"
                 problems.add(log.text(template), message, "rename one of them")
+            elif path in tree.parents:
+                message += ", where others need a directory"
+                problems.add(log.text(template), message, "rename it or the directory")
             taken[place] = template
 
 
@@ -258,6 +261,18 @@ def _put(tree: Tree) -> None:
     try:
         _make_directories(tree, root)
         batch.write(root, tree.place(b""), tree.changed)
+    finally:
+        os.close(root)
+
+
+def _remove_leftovers(tree: Tree) -> None:
+    """Remove what earlier starts left that were killed while they wrote."""
+    try:
+        root = os.open(tree.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        batch.remove_leftovers(root, tree.templates)
     finally:
         os.close(root)
 

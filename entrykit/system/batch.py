@@ -5,13 +5,14 @@ entrykit.system.writing.
 """
 
 import posix
+import time
 
 from entrykit.system import files, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _thread import LockType
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     # Path below the directory, content, mode, uid, gid (-1 what a new file has).
     File = tuple[bytes, bytes, int, int, int]
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 # So many files are open at once; a process may have 1024 (getrlimit(2)), often.
 _SYNCED_TOGETHER = 400
 _SYNC_THREADS = 32
+# Seconds. A younger one may be another start's, which is still writing.
+_LEFTOVER_AGE = 3600
+_RANDOM_DIGITS = 16
 
 
 def write(root: int, place: bytes, batch: "Sequence[File]", *, sync: bool = True) -> None:
@@ -77,6 +81,37 @@ def make_directory(root: int, path: bytes, mode: int, owner: int = -1, group: in
     finally:
         posix.close(directory)
     return True
+
+
+def remove_leftovers(root: int, paths: "Iterable[bytes]") -> None:
+    """Remove what those left beside these files who were killed writing them, as far as can be.
+
+    It has a name as `writing.create` gives, and has not changed for an hour.
+    """
+    beside: dict[bytes, set[bytes]] = {}
+    for path in paths:
+        parent, _, name = path.rpartition(b"/")
+        beside.setdefault(parent, set()).add(writing.temporary_stem(name))
+    for parent, stems in beside.items():
+        try:
+            directory = writing.open_below(root, parent)
+        except OSError:
+            continue
+        try:
+            for name in writing.names_in(directory):
+                stem, _, random = name.rpartition(b".")
+                if stem in stems and len(random) == _RANDOM_DIGITS:
+                    _remove_if_old(name, directory)
+        except OSError:
+            pass
+        finally:
+            posix.close(directory)
+
+
+def _remove_if_old(name: bytes, directory: int) -> None:
+    status = posix.stat(name, dir_fd=directory, follow_symlinks=False)
+    if files.is_regular(status.st_mode) and status.st_mtime < time.time() - _LEFTOVER_AGE:
+        posix.unlink(name, dir_fd=directory)
 
 
 def _sync_all(written: "list[tuple[bytes, int]]") -> "tuple[bytes, OSError | None]":

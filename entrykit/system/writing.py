@@ -64,12 +64,17 @@ def create(root: int, path: bytes) -> tuple[int, bytes]:
     `root` is the descriptor of the directory that `path` starts from.
     """
     parent, _, name = path.rpartition(b"/")
-    temporary = b".%s.%s" % (name[:200], posix.urandom(8).hex().encode())
+    temporary = b"%s.%s" % (temporary_stem(name), posix.urandom(8).hex().encode())
     directory = open_below(root, parent)
     try:
         return posix.open(temporary, _CREATE, 0o600, dir_fd=directory), temporary
     finally:
         posix.close(directory)
+
+
+def temporary_stem(name: bytes) -> bytes:
+    """Return what the names of files that `create` makes for a name have before their digits."""
+    return b"." + name[:200]
 
 
 def fill(descriptor: int, content: bytes, mode: int, owner: int, group: int) -> None:

@@ -145,6 +145,15 @@ def test_without_a_password_it_does_not_start(nginx: Nginx) -> None:
     assert outcome.log[-1].startswith("entrykit: ADMIN_PASSWORD: is required and not set")
 
 
+def test_redirects_of_another_form_are_refused_by_name(nginx: Nginx) -> None:
+    for redirects in ("/old", "/a=/b /old", "=/b"):
+        outcome = nginx.run(environment=PASSWORD | {"NGINX_REDIRECTS": redirects})
+        assert outcome.status == 78
+        (line,) = outcome.log
+        assert line.startswith("entrykit: NGINX_REDIRECTS: expected ")
+        assert line.endswith("(/from=/to, several separated by blanks)")
+
+
 def test_a_value_that_nginx_cannot_take_ends_the_start_in_its_words(nginx: Nginx) -> None:
     outcome = nginx.run(environment=PASSWORD | {"NGINX_PORT": "eighty"})
     assert outcome.status == 78

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -229,8 +230,9 @@ def test_a_mounted_config_map_is_rendered_once(site: Site) -> None:
     site.add("..2026_11_24_01/old.conf.template", "$A")
     (site.source / "..data").symlink_to(version.name)
     (site.source / "a.conf.template").symlink_to("..data/a.conf.template")
-    assert site.ready(A="1") == f"1 file in {site.target}"
-    assert site.names() == ["a.conf"]
+    site.add("..b.template", "$A")
+    assert site.ready(A="1") == f"2 files in {site.target}"
+    assert site.names() == ["..b", "a.conf"]
     assert site.text("a.conf") == "1"
 
 
@@ -256,7 +258,7 @@ def test_what_cannot_be_a_template_is_said(site: Site, tmp_path: Path) -> None:
     told = sorted(line.replace(str(site.source), "") for line in site.refused())
     assert told == [
         "/around: it is a link to a directory around it",
-        f"/both.template: it would become {site.target}/both, and so would {site.target}/both",
+        f"/both.template: it would become {site.target}/both, where others need a directory",
         "/same.conf.template: it and /same.conf.j2 would become the same file",
         "cannot read /fifo.j2: it is a FIFO, not a regular file",
         "cannot read /gone.template: no such file or directory",
@@ -324,6 +326,25 @@ def test_nothing_that_lies_there_is_removed(site: Site) -> None:
     site.add("b.template", "b")
     site.ready()
     assert site.names() == ["a", "b", "user.conf"]
+
+
+def test_what_a_killed_start_left_is_removed_when_it_is_old(site: Site) -> None:
+    site.add("a.conf.template", "a")
+    site.add("sub/b.template", "b")
+    site.target.mkdir()
+    (site.target / "sub").mkdir()
+    young = [".a.conf.0123456789abcdef", "sub/.b.fedcba9876543210"]
+    others = [".c.0123456789abcdef", ".a.conf.0123", "a.conf.0123456789abcdef", "sub/.a.conf.0"]
+    for name in (*young, *others):
+        (site.target / name).touch()
+    expected = sorted([*others, "a.conf", "sub", "sub/b"])
+    site.ready()
+    assert site.names() == sorted([*young, *expected])
+    two_hours_ago = time.time() - 7200
+    for name in (*young, *others):
+        os.utime(site.target / name, (two_hours_ago, two_hours_ago))
+    assert site.ready() == f"2 files in {site.target}, unchanged"
+    assert site.names() == expected
 
 
 # Says what it finds in the directory that it is given, and then ends with the status in `status`.

@@ -251,6 +251,19 @@ def test_what_cannot_be_read_or_written_is_status_78(
     assert (render.directory / "device").is_symlink()
 
 
+def test_a_template_is_not_written_over(render: Render) -> None:
+    template = render.add("a.template", "$A")
+    os.link(template, render.directory / "other")
+    for words in (["-o", "./a.template"], ["-o", "other"], ["--check", "-o", "a.template"]):
+        status, _, (line,) = render("a.template", *words)
+        assert status == 2
+        assert line == f"cannot write {words[-1]}: it is the template (name another file by -o OUT)"
+    assert template.read_text() == "$A"
+    (render.directory / "link").symlink_to("a.template")
+    assert render("a.template", "-o", "link") == (0, b"", [])
+    assert template.read_text() == "$A"
+
+
 def test_a_link_is_replaced_and_not_followed(render: Render) -> None:
     kept = render.add("kept", "1")
     (render.directory / "out").symlink_to("kept")

@@ -25,6 +25,7 @@ class Templates:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.variables: dict[bytes, bytes] = {b"A": b"1", b"EMPTY": b"", b"SECRET": HUSH.encode()}
+        self.hidden = [HUSH.encode()]
         self.problems: list[tuple[str, str, str]] = []
 
     def add(self, name: str, text: str | bytes) -> None:
@@ -35,8 +36,7 @@ class Templates:
     def __call__(self, *texts: str | bytes) -> bytes:
         """Render texts as `0.j2`, `1.j2` …; return what the last one becomes."""
         problems = rendering.Problems()
-        hidden = [self.variables[b"SECRET"]]
-        given = rendering.Given(self.variables, self.find_secret, hidden)
+        given = rendering.Given(self.variables, self.find_secret, self.hidden)
         raw = os.fsencode(self.directory)
         this = rendering.Rendering(raw, given, problems, "", "")
         rendered = b""
@@ -178,7 +178,13 @@ def test_what_is_required_says_its_message(render: Templates, use: str, message:
         ("\n\n{{ A | nope }}", "0.j2:3: No filter named 'nope'."),
         ("{% if A %}\n", "0.j2:1: Unexpected end of template."),
         ("\n{{ A + 1 }}", '0.j2:2: can only concatenate str (not "int") to str'),
+        ("\n{% set a, b = A.split() %}", "0.j2:2: not enough values to unpack (expected 2, got 1)"),
         ("\n{{ 1 / 0 }}", "0.j2:2: division by zero"),
+        (
+            "\n{{ NONE in 'ab' }}",
+            "0.j2:2: 'in <string>' requires string as left operand, not a name",
+        ),
+        ("\n{{ NONE | abs }}", "0.j2:2: bad operand type for abs(): 'a name that is not set'"),
         ("\n{{ A.nope }}", "0.j2:2: 'str object' has no attribute 'nope'"),
         ("\n{{ 'a$b' | nginx_quote }}", "0.j2:2: nginx has no way to write a literal $"),
         ("\n{{ '\0' | nginx_quote }}", "0.j2:2: nginx has no way to write a NUL byte"),
@@ -219,6 +225,43 @@ def test_no_message_holds_a_secret(render: Templates, use: str) -> None:
     assert len(said) == 1
     assert said[0].startswith("0.j2:1: ")
     assert HUSH not in str(render.problems)
+
+
+LONG = f'{HUSH}\n"it\'s" \x07é'
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "{{ {}[S] }}", "{{ {}[S | upper] }}", "{{ {}[S.split()[0]] }}", "{{ env[S] }}",
+        "{{ env[S.split()[0]] }}", "{{ file(S) }}", "{% include S %}", "{{ [1] | map(S) | list }}",
+        "{% macro m() %}{% endmacro %}{{ m(**{S: 1}) }}", "{{ [1] | sum(attribute=S) }}",
+        "{{ {}['x-' ~ S] }}", "{{ {}[secret('S')] }}", "{{ none | required(S) }}",
+    ],
+)  # fmt: skip
+def test_no_message_holds_a_secret_escaped_or_part_of_it(render: Templates, use: str) -> None:
+    """One that is no plain word, and begins with another one."""
+    render.variables[b"S"] = LONG.encode()
+    render.hidden.append(LONG.encode())
+    (said,) = render.said(use)
+    assert HUSH not in said.lower()
+    assert "it's" not in said.replace("\\", "")
+
+
+def test_what_a_template_asks_for_by_its_own_word_is_named(render: Templates) -> None:
+    """Though it is a part of a secret."""
+    for use in ("{{ A.hush }}", "{{ A['hush'] }}", "{{ [A] | sum(attribute='hush.x') }}"):
+        assert render.said(use) == ["0.j2:1: 'str object' has no attribute 'hush'"]
+    assert render.said("{% for n in ['X', 'hush'] %}{{ env[n] }}{% endfor %}") == [
+        "0.j2:1: X is not set",
+        "0.j2:1: hush is not set",
+    ]
+    assert render.said("{{ {}[A ~ 2] }}") == ["0.j2:1: 'dict object' has no attribute '12'"]
+
+
+def test_what_is_asked_for_by_a_name_that_is_not_set_names_that(render: Templates) -> None:
+    for use in ("{{ A[NONE] }}", "{{ secret(NONE) }}", "{{ env[NONE] }}"):
+        assert render.said(use) == ["0.j2:1: NONE is not set"]
 
 
 def test_an_error_in_what_is_included_is_at_its_own_place(render: Templates) -> None:

@@ -2,6 +2,8 @@
 
 import marshal
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,27 @@ def test_what_cannot_be_kept_makes_a_file_no_more_open(
     template.chmod(mode)
     status = template.stat()
     assert as_user(1234, [2345], lambda: rendering.kept_owner(status)) == kept
+
+
+@pytest.mark.root
+@pytest.mark.namespace
+@pytest.mark.parametrize(
+    ("mode", "kept"), [(0o640, "0o600 0 0"), (0o644, "0o644 0 0"), (0o664, "0o644 0 0")]
+)
+def test_an_owner_that_a_user_namespace_has_not_is_not_asked_for(
+    tmp_path: Path, mode: int, kept: str
+) -> None:
+    template = tmp_path / "a.template"
+    template.touch()
+    os.chown(template, 1234, 2345)
+    template.chmod(mode)
+    script = (
+        "import os, sys; from entrykit.stock import rendering; "
+        "mode, *owner = rendering.kept_owner(os.stat(sys.argv[1])); print(oct(mode), *owner)"
+    )
+    words = ["unshare", "--map-root-user", sys.executable, "-c", script, str(template)]
+    done = subprocess.run(words, capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == kept
 
 
 @pytest.mark.root
