@@ -257,6 +257,22 @@ def test_without_a_password_a_stale_file_of_ones_own_is_removed(
     assert start.said == "PASSWORD is not set: no htpasswd file, the old one is removed"
 
 
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_start_killed_between_note_and_file_leaves_one_of_ones_own(
+    start: HtpasswdStart, kept: Path, *, is_written: bool
+) -> None:
+    """The old file or the new one, beside either note that can be there then."""
+    start()
+    old = kept.read_bytes()
+    start.password = HUSH + "!"
+    start()
+    if not is_written:
+        kept.write_bytes(old)
+    start.password = None
+    start()
+    assert os.listdir(kept.parent) == []
+
+
 @pytest.mark.parametrize("was_there_before", [False, True])
 def test_without_a_password_a_foreign_file_is_kept(
     start: HtpasswdStart, kept: Path, *, was_there_before: bool
