@@ -17,6 +17,7 @@ from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import IO
 
 DESCRIPTION = """\
 Make and edit htpasswd files, and verify passwords against them. The password is asked for at the
@@ -59,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             subparser.add_argument(
                 "--password-file",
                 metavar="FILE",
-                help="read the password from a file, without the newlines at its end",
+                help="read the password from a file or pipe, without the newlines at its end",
             )
         if action in ("create", "add"):
             subparser.add_argument(
@@ -160,24 +161,36 @@ def _hash(arguments: argparse.Namespace, name: bytes) -> bytes:
 def _password(arguments: argparse.Namespace, name: bytes, *, is_new: bool) -> bytes:
     """Return the password: from its file, asked for at a terminal, or from standard input."""
     if arguments.password_file is not None:
-        content = files.read(os.fsencode(arguments.password_file), files.SECRET_LIMIT_BYTES)
-        return _one_line(content, log.text(os.fsencode(arguments.password_file)))
+        path = os.fsencode(arguments.password_file)
+        return _one_line(_read_password_file(path), log.text(path))
     if sys.stdin is None or not sys.stdin.isatty():
-        return _one_line(_read_standard_input(), "standard input")
+        pipe = None if sys.stdin is None else sys.stdin.buffer
+        return _one_line(_read_pipe(pipe, "standard input"), "standard input")
     password = _ask(f"Password of {log.text(name)}: ")
     if is_new and _ask("Again: ") != password:
         raise StartError("the two passwords differ")
     return password
 
 
-def _read_standard_input() -> bytes:
+def _read_password_file(path: bytes) -> bytes:
+    """Read a regular file, or a pipe to its end: `<(pass show ann)` of a shell is one."""
+    try:
+        if not stat.S_ISFIFO(os.stat(path).st_mode):
+            return files.read(path, files.SECRET_LIMIT_BYTES)
+        with open(path, "rb") as pipe:
+            return _read_pipe(pipe, log.text(path))
+    except OSError as error:
+        raise files.cannot("read", path, error) from None
+
+
+def _read_pipe(pipe: "IO[bytes] | None", what: str) -> bytes:
     limit_bytes = files.SECRET_LIMIT_BYTES
     try:
-        content = b"" if sys.stdin is None else sys.stdin.buffer.read(limit_bytes + 1)
+        content = b"" if pipe is None else pipe.read(limit_bytes + 1)
     except OSError as error:
-        raise StartError(f"cannot read standard input: {errors.os_reason(error)}") from None
+        raise StartError(f"cannot read {what}: {errors.os_reason(error)}") from None
     if len(content) > limit_bytes:
-        raise StartError(f"standard input holds more than {limit_bytes} bytes")
+        raise StartError(f"{what} holds more than {limit_bytes} bytes")
     return content
 
 

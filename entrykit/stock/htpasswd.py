@@ -165,7 +165,7 @@ def _set_up_file(start: "HookStart", wanted: Wanted) -> str:
 
 
 def _write(path: bytes, users: list[User], runtime_directory: str) -> str:
-    """Write the file and a note of its digest; return how much of an earlier start's stays.
+    """Write a note of the file's digest and the file; return how much of an earlier start's stays.
 
     If all does, nothing is written. No note in the runtime directory, which the next start empties.
     """
@@ -175,9 +175,11 @@ def _write(path: bytes, users: list[User], runtime_directory: str) -> str:
     content = b"".join(lines)
     if content == old and _has_right_mode(path):
         return ", unchanged"
-    writing.write(path, content, MODE, os.getegid())
     if path.rpartition(b"/")[0] != os.fsencode(runtime_directory):
-        writing.write(_note(path), _digest(content), 0o600)
+        # Before the file, and with the old one's: killed in between, the next start knows it too.
+        known = _digest(content) + (_digest(old) if old else b"")
+        writing.write(_note(path), known, 0o600)
+    writing.write(path, content, MODE, os.getegid())
     kept = len({*lines} & {line + b"\n" for line in old_lines})
     return f", {kept} of them unchanged" if kept and content != old else ""
 
@@ -211,7 +213,9 @@ def _lines(users: list[User], old: dict[bytes, bytes]) -> list[bytes]:
 
 def _has_right_mode(path: bytes) -> bool:
     status = os.lstat(path)
-    return status.st_mode & 0o7777 == MODE and status.st_gid == os.getegid()
+    # What is another user's has been given away, with its group: by `50-owner.py`, for instance.
+    is_given = status.st_uid != os.geteuid()
+    return status.st_mode & 0o7777 == MODE and (is_given or status.st_gid == os.getegid())
 
 
 def _remove_own(path: bytes) -> bool:
@@ -234,7 +238,7 @@ def _own_content(path: bytes) -> bytes:
         content = files.read(path, _FILE_LIMIT_BYTES, follow=False)
     except StartError:
         return b""
-    return content if noted == _digest(content) else b""
+    return content if _digest(content) in noted.splitlines(keepends=True) else b""
 
 
 def _note(path: bytes) -> bytes:

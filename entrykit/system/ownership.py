@@ -295,8 +295,8 @@ def _mend(error: OSError) -> str:
 
     no_such_id = "this id does not exist in the container's user namespace"
     hints = {
-        errno.EPERM: "root needs the capability CHOWN, and the file system must have owners; else"
-        " set the owner from outside, and skip this hook",
+        errno.EPERM: "root needs the capability CHOWN, the file system must have owners, and the"
+        " file not be immutable (lsattr); else set the owner from outside, and skip this hook",
         errno.EACCES: "root needs the capability DAC_OVERRIDE to look into others' directories",
         errno.EROFS: "mount it writable, or set the owner from outside",
         errno.EINVAL: no_such_id,
@@ -315,7 +315,8 @@ def _open_declared(name: bytes, within: int, path: bytes, flags: int) -> int:
     except OSError as error:
         shown = log.text(path)
         if not _is_other_now(error):
-            raise files.cannot("read", path, error) from None
+            message = f"cannot read {shown}: {os_reason(error)}"
+            raise StartError(message, hint=_mend(error)) from None
         try:
             target = posix.readlink(name, dir_fd=within)
         except OSError:

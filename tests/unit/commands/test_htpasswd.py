@@ -372,6 +372,26 @@ def test_a_closed_standard_input_is_no_password(file: Path) -> None:
     assert (ended.returncode, ended.stderr) == (78, b"entrykit: the password is empty\n")
 
 
+def test_a_password_file_may_be_a_pipe_as_a_shell_makes_one(file: Path) -> None:
+    """`--password-file <(pass show ann)`: a path below /dev/fd, and `/dev/stdin`."""
+    words = [sys.executable, "-m", "entrykit", "htpasswd", "create", "--cost", "4", str(file)]
+    words += ["ann", "--password-file", "/dev/stdin"]
+    ended = subprocess.run(words, input=b"hush\n", capture_output=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert verifies(file, "ann", "hush")
+
+
+def test_a_fifo_as_password_file_is_waited_for(file: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    words = [sys.executable, "-m", "entrykit", "htpasswd", "create", "--cost", "4", str(file)]
+    with subprocess.Popen([*words, "ann", "--password-file", str(fifo)]) as running:
+        # Opens when the command does, not before.
+        fifo.write_bytes(b"hush")
+        assert running.wait(20) == 0
+    assert verifies(file, "ann", "hush")
+
+
 def test_runs_at_once_lose_no_user(file: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hush")
     file.write_bytes(CONTENT)

@@ -200,6 +200,30 @@ def test_a_restart_leaves_what_is_right_as_it_is(start: HtpasswdStart, kept: Pat
     assert start.said == f"1 user in {kept}, unchanged"
 
 
+@pytest.mark.root
+def test_a_file_that_was_given_to_the_servers_user_stays_as_it_is(
+    start: HtpasswdStart, kept: Path
+) -> None:
+    """As by `50-owner.py`: neither hook is to undo the other's work at each start."""
+    start()
+    for path in (kept, kept.with_name(".users.entrykit")):
+        os.chown(path, 1500, 1600)
+    before = kept.stat()
+    start()
+    assert start.said == f"1 user in {kept}, unchanged"
+    assert (kept.stat().st_ino, kept.stat().st_uid) == (before.st_ino, 1500)
+
+
+@pytest.mark.root
+def test_a_file_of_another_group_of_our_own_is_written_anew(
+    start: HtpasswdStart, kept: Path
+) -> None:
+    start()
+    os.chown(kept, -1, 1600)
+    start()
+    assert kept.stat().st_gid == os.getegid()
+
+
 @pytest.mark.parametrize("change", ["password", "username"])
 def test_another_password_or_user_name_replaces_the_old_one(
     start: HtpasswdStart, kept: Path, change: str
@@ -231,6 +255,22 @@ def test_without_a_password_a_stale_file_of_ones_own_is_removed(
     assert given.options == []
     assert os.listdir(kept.parent) == []
     assert start.said == "PASSWORD is not set: no htpasswd file, the old one is removed"
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_a_start_killed_between_note_and_file_leaves_one_of_ones_own(
+    start: HtpasswdStart, kept: Path, *, is_written: bool
+) -> None:
+    """The old file or the new one, beside either note that can be there then."""
+    start()
+    old = kept.read_bytes()
+    start.password = HUSH + "!"
+    start()
+    if not is_written:
+        kept.write_bytes(old)
+    start.password = None
+    start()
+    assert os.listdir(kept.parent) == []
 
 
 @pytest.mark.parametrize("was_there_before", [False, True])

@@ -272,6 +272,30 @@ def test_a_directory_swapped_for_a_link_again_and_again_leads_nowhere(tmp_path: 
     assert {owner_of(path) for path in (foreign, *foreign.iterdir())} == {(0, 0)}
 
 
+@pytest.mark.parametrize("below", ["", "/inner"])
+def test_a_closed_directory_that_was_given_away_needs_a_capability_named(
+    tmp_path: Path, below: str
+) -> None:
+    """Root without DAC_OVERRIDE is as anybody else there: at the second start, if not before."""
+    closed = tmp_path / "data"
+    (closed / "inner").mkdir(parents=True)
+    Path(f"{closed}{below}").chmod(0o700)
+    os.chown(f"{closed}{below}", 1500, 1600)
+    code = (
+        "import sys; from entrykit.system import errors, ownership\n"
+        "try: ownership.give(sys.argv[1].encode(), (1500, 1600), print, with_links=True)\n"
+        "except errors.StartError as error: print(*error.problems[0][1:], sep='; ')"
+    )
+    capabilities = "-all,+chown"
+    words = ["setpriv", "--bounding-set", capabilities, "--inh-caps", capabilities]
+    words += [sys.executable, "-c", code, str(closed)]
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert told == (
+        f"cannot read {closed}{below}: permission denied;"
+        " root needs the capability DAC_OVERRIDE to look into others' directories\n"
+    )
+
+
 @pytest.mark.parametrize(
     "path",
     [
