@@ -120,6 +120,7 @@ class _Walk:
         """Go through the tree depth first, holding no more than the directory it is in open."""
         current = self.open_top()
         try:
+            _check_place(self.path, _identity(current))
             self.mount = _mount(current)
             self.has_mounts = _has_mounts(self.mount)
             self.device = posix.fstat(current).st_dev
@@ -324,6 +325,21 @@ def _open_declared(name: bytes, within: int, path: bytes, flags: int) -> int:
         hint = "declare the directory that it leads to"
         message = f"{shown} is a link to {log.text(target)}, and links are not followed"
         raise StartError(message, hint=hint) from None
+
+
+def _check_place(path: bytes, identity: tuple[int, int]) -> None:
+    """Raise StartError where what lies at a declared path is one of the system's directories.
+
+    As a bind mount of it is: that the path tells nothing of.
+    """
+    for refused in (*_REFUSED, *_REFUSED_TREES):
+        try:
+            status = posix.stat(refused or b"/")
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) == identity:
+            message = f"{log.text(path)} is {log.text(refused or b'/')}, mounted there"
+            raise StartError(message, hint="mount the directory of the server's own data")
 
 
 def _identity(descriptor: int) -> tuple[int, int]:

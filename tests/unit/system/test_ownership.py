@@ -319,3 +319,35 @@ def test_the_systems_directories_are_refused(path: bytes) -> None:
 )
 def test_a_programs_own_directory_is_not_refused(path: bytes) -> None:
     assert not ownership.is_refused(path)
+
+
+_BIND = """\
+set -e
+mount -t tmpfs none /opt
+touch /opt/file
+mkdir -p "$1"
+mount --bind /opt "$1"
+"$2" - "$1" <<'END' && status=0 || status=$?
+import os, sys
+from entrykit.system import ownership
+from entrykit.system.errors import StartError
+try:
+    ownership.give(os.fsencode(sys.argv[1]), (1500, 1600), print, with_links=True)
+except StartError as error:
+    sys.exit(error.problems[0][1])
+END
+stat -c %u /opt/file
+exit "$status"
+"""
+
+
+@pytest.mark.namespace
+def test_a_directory_of_the_systems_is_refused_under_another_name(tmp_path: Path) -> None:
+    place = tmp_path / "data"
+    ended = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", _BIND, "sh", place, sys.executable],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stderr
+    assert ended.stderr == f"{place} is /opt, mounted there\n"
+    assert ended.stdout == "0\n"
