@@ -250,9 +250,12 @@ class Journal:
                 import errno
 
                 failed = files.cannot("empty", path, error)
-                if error.errno == errno.EBUSY:
-                    mend = "what is mounted there is not removed: mount it elsewhere, or empty it"
-                    failed = StartError(failed.problems[0][1], hint=mend)
+                hints = {
+                    errno.EBUSY: "what is mounted there is not removed: mount it elsewhere",
+                    errno.ENOTDIR: "no link is followed: let makes name the place that it leads to",
+                }
+                if hint := hints.get(error.errno or 0):
+                    failed = StartError(failed.problems[0][1], hint=hint)
                 raise failed from None
             log.info(f"emptied {log.text(path)}", log.text(self._hook.name))
 

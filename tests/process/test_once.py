@@ -355,6 +355,7 @@ def test_a_link_on_the_way_is_not_followed(volume: Volume, tmp_path: Path) -> No
     ended = volume.entrypoint.run("true")
     assert ended.status == 78
     assert f"cannot empty {link}/data" in ended.last_line
+    assert "(no link is followed: let makes name the place that it leads to)" in ended.last_line
     assert (other / "data" / "precious").exists()
 
 
@@ -404,9 +405,7 @@ def test_the_log_of_the_guide_is_what_is_said(volume: Volume, tmp_path: Path) ->
     journal = volume.journal.with_name("initdb.journal")
     journal.unlink()
     start()
-    journal.write_text(
-        f"makes: {volume.made}\nstarted: 2026-11-25T01:04:44Z\nstate: started\n"
-    )
+    journal.write_text(f"makes: {volume.made}\nstarted: 2026-11-25T01:04:44Z\nstate: started\n")
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     volume.entrypoint.hooks.shell(
