@@ -102,7 +102,7 @@ def _put_makes(settings: "HookSettings", value: object) -> tuple[str, str] | Non
     """Take absolute paths without detours; none that more than the hook's own may lie in."""
     paths = value if isinstance(value, list) else []
     if not paths or not all(isinstance(path, str) and _is_plain_path(path) for path in paths):
-        return "makes: expected absolute paths, without . or .. in them", ""
+        return "makes: expected absolute paths, without . or .. in them or / at the end", ""
     for path in paths:
         if path in _SHARED or any(f"{path}/".startswith(f"{place}/") for place in _SYSTEM):
             return f"makes: {path} is not a hook's to empty", "name a directory of its own"

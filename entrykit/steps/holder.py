@@ -89,7 +89,7 @@ class Holder:
             pass
         self._next_reply(Pauses(self._where, "waits for the database to note that it is done"))
 
-    def leave(self) -> None:
+    def leave(self, *, is_done: bool) -> None:  # noqa: ARG002 - the journal's
         """End the holder, and with its connection the lock."""
         for descriptor in (self._requests, self._replies):
             if descriptor >= 0:

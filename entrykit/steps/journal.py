@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 STARTED, DONE = "started", "done"
 _KEYS = ("name", "hook", "digest", "host", "makes", "started", "done", "state")
 _JOURNAL_LIMIT_BYTES = 65536
+# Of the lock in the hook: scripts redirect those of one digit.
+_FIRST_DESCRIPTOR = 10
 
 
 def parse(content: bytes) -> "Entry":
@@ -51,6 +53,10 @@ class Journal:
 
     The journal is replaced whole at each change, so the lock is a file of its own. It stays there:
     whoever waits for it holds it open. Of NFS: Linux makes these locks there since 2.6.12.
+
+    The hook has it open as well, and so has what it starts: where a start is killed alone, or as
+    PID 1, whose descriptors the kernel closes before it ends the others, nobody has the lock as
+    long as one of these may still write.
     """
 
     __slots__ = ("_hook", "_lock", "_lock_path", "_path", "_start", "_started", "digest")
@@ -119,17 +125,14 @@ class Journal:
         done = self._started | {"done": _now(), "state": DONE}
         writing.write(self._path, write_out(done), 0o644, is_durable=True)
 
-    def leave(self) -> None:
-        """Let the lock go."""
+    def leave(self, *, is_done: bool) -> None:
+        """Let the lock go: for all that have it open, but only where the hook is done."""
         if self._lock >= 0:
             import fcntl  # loaded already
 
-            # Not by closing alone: a process that a Python hook has left behind has it open too.
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-            self._close_lock()
-
-    def _close_lock(self) -> None:
-        if self._lock >= 0:
+            if is_done:
+                # A daemon that it has left behind would keep it for ever.
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
             posix.close(self._lock)
             self._lock = -1
 
@@ -178,32 +181,46 @@ class Journal:
         writing.sync_directory(directory.rpartition(b"/")[0] or b"/")
 
     def _take_lock(self) -> None:
-        import errno
-        import fcntl  # a file, not a builtin, in some interpreters
-
         where, path = log.text(self._hook.name), self._lock_path
         pauses = None
         while True:
             try:
-                self._lock = writing.open_lock(path)
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # Somebody may have removed the file that is locked now, to begin afresh.
-                if posix.fstat(self._lock).st_ino == posix.lstat(path).st_ino:
+                if self._try_lock():
                     return
-            except (BlockingIOError, FileNotFoundError):
-                pass
+            except BlockingIOError:
+                if pauses is None:
+                    what = f"waits for another start that runs it and holds {log.text(path)}"
+                    log.info(what, where)
+                    pauses = Pauses(where, what)
+                pauses.make(self._start.inherited.signals)
             except OSError as error:
+                import errno
+
                 failed = files.cannot("lock", path, error)
                 if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
                     mend = "its file system has no locks: set database in [once], not journal"
                     failed = StartError(failed.problems[0][1], hint=mend)
                 raise failed from None
-            self._close_lock()
-            if pauses is None:
-                what = f"waits for another start that runs it and holds {log.text(path)}"
-                log.info(what, where)
-                pauses = Pauses(where, what)
-            pauses.make(self._start.inherited.signals)
+
+    def _try_lock(self) -> bool:
+        """Have the lock; return False where somebody has removed its file, to begin afresh.
+
+        Raises OSError, BlockingIOError where somebody has the lock.
+        """
+        import fcntl  # a file, not a builtin, in some interpreters
+
+        opened = writing.open_lock(self._lock_path)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                if posix.fstat(opened).st_ino != posix.lstat(self._lock_path).st_ino:
+                    return False
+            except FileNotFoundError:
+                return False
+            self._lock = fcntl.fcntl(opened, fcntl.F_DUPFD, _FIRST_DESCRIPTOR)
+        finally:
+            posix.close(opened)
+        return True
 
     def _check_new(self) -> None:
         """Raise StartError where what the hook is to make is there already."""
@@ -216,9 +233,12 @@ class Journal:
 
     def _clean(self, entry: "Entry") -> None:
         """Remove what an interrupted run has made."""
-        if "makes" in entry and entry["makes"] != self._makes():
+        made = entry.get("makes", "")
+        if made != self._makes():
+            # What it names beyond that may be somebody else's.
             message = (
-                f"was interrupted when it made {entry['makes']}, which is not what makes names now"
+                f"was interrupted when it made {made or 'nothing by name'},"
+                " which is not what makes names now"
             )
             raise StartError(message, hint=self._mend())
         begun = entry.get("started", "an unknown date")
@@ -227,7 +247,16 @@ class Journal:
             try:
                 writing.clear(path)
             except OSError as error:
-                raise files.cannot("empty", path, error) from None
+                import errno
+
+                failed = files.cannot("empty", path, error)
+                hints = {
+                    errno.EBUSY: "what is mounted there is not removed: mount it elsewhere",
+                    errno.ENOTDIR: "no link is followed: let makes name the place that it leads to",
+                }
+                if hint := hints.get(error.errno or 0):
+                    failed = StartError(failed.problems[0][1], hint=hint)
+                raise failed from None
             log.info(f"emptied {log.text(path)}", log.text(self._hook.name))
 
     def _interrupted(self, entry: "Entry") -> StartError:

@@ -3,7 +3,7 @@
     started     is on the disk before the hook runs
     done        is on the disk after it has ended well, and after what it has made
 
-A lock is held from before the one to after the other, and goes with the start that holds it. So
+A lock is held from before the one to after the other, and goes with those that hold it. So
 whoever has the lock and reads `started` knows that a run was interrupted: that it ended badly, was
 killed, or its machine lost power. What it made may be half there.
 
@@ -73,6 +73,7 @@ def run(
     hook does not say `redo`, where the journal cannot be read or written, or the hook fails.
     """
     claim = _claim(hook, start)
+    is_done = False
     try:
         try:
             done = claim.enter()
@@ -85,8 +86,9 @@ def run(
             return None
         said = run_hook(claim.is_lost)
         claim.finish()
+        is_done = True
     finally:
-        claim.leave()
+        claim.leave(is_done=is_done)
     return said
 
 

@@ -64,10 +64,22 @@ _REASONS = {
     "no pg_hba.conf entry": "pg_hba.conf does not let this host in",
     "starting up": "the server is still starting up",
     "too many": "the server has too many connections",
+    "connection slots": "the server has too many connections",
+    "ertificate": "the certificates do not fit: see sslrootcert, sslcert and sslmode",
     "does not exist": "the database or the user does not exist",
     "No such file": "its socket is not there",
-    "ertificate": "the server's certificate is not trusted",
+    "session is": "the server is not of the kind that target_session_attrs asks for",
+    "nvalid": "a value in it is not valid",
     "SSL": "the server and this side do not agree about SSL",
+}
+
+
+# The mends of what a server says, by SQLSTATE
+# (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_HINTS = {
+    "25006": "name the primary server, and a user that may write",
+    "42501": "GRANT SELECT, INSERT, UPDATE ON entrykit_once to the URL's user",
+    "42703": "entrykit_once is somebody else's table: name another database or schema",
 }
 
 
@@ -256,7 +268,9 @@ def _is_told(requests: int, timeout_ms: int) -> bool:
 def _told(error: "psycopg.Error", variable: str) -> tuple[str, str]:
     """Return what a statement's error means: the server's own words, or that it is gone."""
     if error.sqlstate and error.diag.message_primary:
-        return f"the database that {variable} names says: {error.diag.message_primary}", ""
+        return f"the database that {variable} names says: {error.diag.message_primary}", _HINTS.get(
+            error.sqlstate, ""
+        )
     return f"the connection to the database that {variable} names was lost", "see its own log"
 
 

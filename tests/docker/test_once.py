@@ -223,6 +223,17 @@ def test_of_two_containers_on_one_volume_one_makes_the_database(
     assert "20-database.sh: was done on " in outcomes[1].log[-1]
 
 
+def test_a_password_of_several_lines_is_refused_rather_than_cut(
+    engine: Engine, postgres: str
+) -> None:
+    environment = NO_SYNC | {"POSTGRES_PASSWORD": "one\ntwo"}
+    outcome = engine.run(
+        postgres, "-C", "data_directory", **on(new_volume(engine), environment=environment)
+    )
+    assert (outcome.status, outcome.stdout) == (78, "")
+    assert "POSTGRES_PASSWORD has more than one line" in outcome.stderr
+
+
 def test_the_log_of_the_readme_is_what_is_said(engine: Engine, postgres: str) -> None:
     text = (ROOT / "examples/postgres/README.md").read_text(encoding="utf-8")
     shown = re.findall(r"entrykit: .*$", text, re.MULTILINE)

@@ -206,6 +206,27 @@ def test_where_the_holder_is_killed_the_one_that_waits_takes_over(
     assert volume.number_of_runs() == 2
 
 
+@pytest.mark.parametrize("entrypoint", ["run", "baked"], indirect=True)
+def test_what_a_killed_start_leaves_running_has_the_lock_until_it_ends(
+    volume: Volume, tmp_path: Path
+) -> None:
+    """The start is killed alone; the kernel closes PID 1's descriptors before it ends the rest."""
+    gate = _gate(volume, tmp_path, "on-interrupted=redo")
+    first = volume.entrypoint.start("true")
+    first.wait_for("ready")
+    os.kill(first.pid, signal.SIGKILL)
+    second = volume.entrypoint.start("echo", "second")
+    second.wait_for(_waits(volume))
+    # For each of the two runs.
+    gate.write_text("go\n")
+    second.wait_for("ready")
+    assert volume.parts() == 0
+    gate.write_text("go\n")
+    ended = second.end()
+    assert (ended.status, ended.stdout) == (0, b"second\n")
+    assert volume.number_of_runs() == 2
+
+
 def test_a_stopped_run_is_not_taken_for_done(volume: Volume) -> None:
     volume.hook("echo ready", "sleep 300")
     running = volume.entrypoint.start("true")
@@ -238,6 +259,30 @@ def test_a_journal_that_is_not_whole_is_never_taken_for_done(
     assert (ended.status, ended.stdout) == (78, b"")
     assert f"cannot tell whether it was done from {volume.journal}: " in ended.last_line
     assert volume.number_of_runs() == 0
+
+
+@pytest.mark.parametrize("made", ["", "makes: /elsewhere\n"])
+def test_a_redo_empties_nothing_that_the_interrupted_run_did_not_name(
+    volume: Volume, made: str
+) -> None:
+    volume.makes_parts("on-interrupted=redo")
+    volume.journal.parent.mkdir()
+    volume.journal.write_text(f"name: make\n{made}state: started\n")
+    volume.made.mkdir()
+    (volume.made / "theirs").touch()
+    ended = volume.entrypoint.run("echo", "command")
+    assert (ended.status, ended.stdout) == (78, b"")
+    assert "which is not what makes names now" in ended.last_line
+    assert (volume.number_of_runs(), volume.parts()) == (0, 1)
+
+
+def test_a_journal_directory_that_leads_nowhere_is_told_and_not_waited_for(volume: Volume) -> None:
+    volume.makes_parts()
+    volume.journal.parent.symlink_to(volume.path / "nowhere")
+    ended = volume.entrypoint.start("echo", "command").end_promptly()
+    assert (ended.status, ended.stdout) == (78, b"")
+    lock = volume.journal.with_name("make.lock")
+    assert f"cannot lock {lock}: no such file or directory" in ended.last_line
 
 
 def test_what_is_there_without_a_journal_is_left_alone(volume: Volume) -> None:
@@ -310,6 +355,7 @@ def test_a_link_on_the_way_is_not_followed(volume: Volume, tmp_path: Path) -> No
     ended = volume.entrypoint.run("true")
     assert ended.status == 78
     assert f"cannot empty {link}/data" in ended.last_line
+    assert "(no link is followed: let makes name the place that it leads to)" in ended.last_line
     assert (other / "data" / "precious").exists()
 
 
@@ -359,7 +405,7 @@ def test_the_log_of_the_guide_is_what_is_said(volume: Volume, tmp_path: Path) ->
     journal = volume.journal.with_name("initdb.journal")
     journal.unlink()
     start()
-    journal.write_text("started: 2026-11-25T01:04:44Z\nstate: started\n")
+    journal.write_text(f"makes: {volume.made}\nstarted: 2026-11-25T01:04:44Z\nstate: started\n")
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     volume.entrypoint.hooks.shell(

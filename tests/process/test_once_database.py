@@ -305,6 +305,8 @@ def test_a_stop_signal_ends_a_start_whose_database_does_not_answer(database: Mig
         ("postgresql://u:p@wr0ng@127.0.0.1:1/x", "DATABASE_URL"),
         ("wr0ng", "DATABASE_URL is no Postgres URL"),
         ("postgresql+psycopg://u:wr0ng@h/x", "DATABASE_URL is no Postgres URL"),
+        ("postgresql://u:wr0ng@127.0.0.1:99999/x", "a value in it is not valid"),
+        ("postgresql://u:wr0ng@127.0.0.1:1/x?sslmode=wr0ng", "a value in it is not valid"),
         ("host=wr0ng.invalid", "its host name is not known"),
         ("postgresql://u:wr0ng%zz@127.0.0.1/x", "DATABASE_URL is no Postgres URL"),
     ],
@@ -319,6 +321,40 @@ def test_a_database_that_cannot_be_had_is_told_without_its_url(
     assert message in ended.last_line
     assert b"wr0ng" not in ended.stderr
     assert b"Traceback" not in ended.stderr
+    assert database.number_of_runs() == 0
+
+
+def test_a_server_that_has_no_connection_left_for_its_user_says_so(
+    database: Migrated, server: Server
+) -> None:
+    database.do("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    name = database.url.rpartition("/")[2]
+    database.entrypoint.with_environment(DATABASE_URL=server.url(name, "guest", "guest"))
+    database.hook()
+    with contextlib.ExitStack() as stack:
+        # As many as others than superusers may have.
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                stack.enter_context(psycopg.connect(server.url(name, "guest", "guest")))
+        ended = database.entrypoint.run("true")
+    database.do("DROP ROLE guest")
+    assert ended.status == 78
+    assert "the server has too many connections" in ended.last_line
+
+
+def test_what_the_server_refuses_is_told_with_its_mend(database: Migrated) -> None:
+    database.hook()
+    read_only = f"{database.url}?options=-c%20default_transaction_read_only%3Don"
+    database.do("CREATE TABLE entrykit_once (name text PRIMARY KEY)")
+    ended = database.entrypoint.run("true")
+    assert ended.status == 78
+    assert "does not exist, in" in ended.last_line
+    assert "(entrykit_once is somebody else's table: " in ended.last_line
+    database.do("DROP TABLE entrykit_once")
+    database.entrypoint.with_environment(DATABASE_URL=read_only)
+    ended = database.entrypoint.run("true")
+    assert ended.status == 78
+    assert "(name the primary server, and a user that may write)" in ended.last_line
     assert database.number_of_runs() == 0
 
 

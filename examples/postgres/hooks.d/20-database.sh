@@ -6,6 +6,14 @@
 # whose scripts have run by half is as useless as half a cluster.
 set -eu
 
+# initdb takes the first line alone.
+case $POSTGRES_PASSWORD in
+*'
+'*)
+    echo "POSTGRES_PASSWORD has more than one line" >&2
+    exit 78
+    ;;
+esac
 # A here-document is neither an argument nor a file that has a name.
 # shellcheck disable=SC2086 # several words
 initdb --username=postgres --auth=scram-sha-256 --pwfile=/dev/stdin \
