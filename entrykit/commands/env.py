@@ -4,14 +4,14 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 from entrykit.settings import options
 from entrykit.settings import variables as declarations
 from entrykit.steps import configure, variables
-from entrykit.system import log
+from entrykit.system import log, writing
+from entrykit.system.errors import StartError, os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,13 +57,23 @@ def execute(arguments: argparse.Namespace) -> int:
     told = {key: value for key, value in told.items() if key == "config"}
     configuration = configure.load(told, None).configuration
     formats = {"table": _table, "markdown": _markdown, "json": _json}
-    for line in formats[arguments.format](configuration):
-        sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    # In UTF-8 whatever the locale is: READMEs and JSON are.
+    lines = "".join(f"{line}\n" for line in formats[arguments.format](configuration))
+    _write_out(lines.encode("utf-8", "surrogateescape"))
     if not configuration["env"]:
         path = told.get("config", configure.DEFAULT_PATH)
         log.info("no variables are declared", log.text(path))
     return 0
+
+
+def _write_out(content: bytes) -> None:
+    """Write to standard output; that its reader has gone is no error of ours."""
+    try:
+        writing.write_all(1, content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StartError(f"cannot write standard output: {os_reason(error)}") from None
 
 
 def _table(configuration: "Configuration") -> "Iterator[str]":
@@ -76,7 +86,7 @@ def _table(configuration: "Configuration") -> "Iterator[str]":
     widths = [max(len(row[column]) for row in rows) for column in first]
     width = sum(widths) + len(_GAP) * len(first)
     room = 1 << 16
-    if sys.stdout.isatty():
+    if os.isatty(1):
         room = max(shutil.get_terminal_size().columns - width, _NARROWEST)
     for row in rows:
         texts = [row[column] for column in first]
@@ -121,7 +131,7 @@ def _object(name: str, variable: "Variable") -> dict[str, Any]:
     return {
         "name": name,
         "type": variable.get("type"),
-        "default": None if is_secret else variable.get("default"),
+        "default": None if is_secret or "default" not in variable else _default(variable),
         "has-default": bool(variable.get("default")),
         "required": variable.get("required", False),
         "min": variable.get("min"),
@@ -140,15 +150,21 @@ def _object(name: str, variable: "Variable") -> dict[str, Any]:
 
 def _rows(configuration: "Configuration") -> "Iterator[tuple[str, ...]]":
     for name, variable in configuration["env"].items():
-        default = variable.get("default", "")
+        default = _default(variable)
         if default and variable.get("secret"):
             default = _HIDDEN
         required = "yes" if variable.get("required") else ""
         if other := variable.get("required_with"):
             required = required or f"with {other}"
         rules = "; ".join(_rules(name, variable, configuration))
-        default = log.text(default.encode("utf-8", "surrogateescape"))
-        yield name, variable.get("type", ""), default, required, rules, variable.get("help", "")
+        shown, text = (log.text(one.encode()) for one in (default, variable.get("help", "")))
+        yield name, variable.get("type", ""), shown, required, rules, text
+
+
+def _default(variable: "Variable") -> str:
+    """Return a default as the configuration has it: what refers to nothing has lost its `$${`."""
+    default = variable.get("default", "")
+    return default if "parts" in variable else default.replace("${", "$${")
 
 
 def _rules(name: str, variable: "Variable", configuration: "Configuration") -> "Iterator[str]":

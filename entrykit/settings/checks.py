@@ -101,7 +101,11 @@ def bound(value: object) -> str:
     """Take what limits a value, a number or a string, and return it as it is written."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("a number, or a string with one")
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:
+        # A hexadecimal one that Python would write in more than 4,300 digits.
+        raise ValueError("a number of fewer digits") from None
 
 
 def choices(value: object) -> list[str]:

@@ -87,7 +87,8 @@ def compiled(pattern: str) -> "Pattern[str]":
     except re.error as error:
         # It may hold a part of the expression, of any length and with any character.
         reason = log.text(error.msg.encode("utf-8", "backslashreplace"))[:_SHOWN_CHARACTERS]
-        raise ValueError(f"{reason} at position {error.pos}") from None
+        place = "" if error.pos is None else f" at position {error.pos}"
+        raise ValueError(reason + place) from None
     except (RecursionError, OverflowError) as error:
         raise ValueError(str(error)) from None
 
@@ -147,18 +148,25 @@ def _host(name: str) -> None:
     What looks like an IPv4 address is to be one: no top-level domain is a number.
     """
     if name.startswith("["):
-        _need(name.endswith("]") and _is_ipv6(name[1:-1].partition("%")[0]))
+        address, percent, zone = name[1:-1].partition("%")
+        _need(name.endswith("]") and _is_ipv6(address))
+        # An interface's name or number (RFC 4007, 11.2; RFC 6874 for what a URL can hold).
+        bare = zone.translate(dict.fromkeys(map(ord, "-._")))
+        _need(not percent or (bare.isascii() and bare.isalnum()))
         return
     labels = name.removesuffix(".").split(".")
     _need(name.isascii() and len(name) <= 254)
     for label in labels:
         _need(0 < len(label) <= 63 and label.replace("-", "").replace("_", "").isalnum())
+        _need(label == label.strip("-"))
     _need(not labels[-1].isdigit() or _is_ipv4(labels))
 
 
 def _is_ipv4(parts: list[str]) -> bool:
+    # No leading zeros: some read such a part as octal (RFC 6943, 3.1.1).
     return len(parts) == 4 and all(
-        part.isascii() and part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts
+        part.isascii() and part.isdigit() and part == str(int(part[:4])) and int(part) <= 255
+        for part in parts
     )
 
 
@@ -200,7 +208,8 @@ def _url_host(text: str) -> None:
     if name.startswith("["):
         _host(name)
     else:
-        _need(bool(name) and all(one.isalnum() or one in "-._~%" for one in name))
+        _need(any(one.isalnum() for one in name))
+        _need(all(one.isalnum() or one in "-._~%" for one in name))
 
 
 def _path(text: str) -> None:

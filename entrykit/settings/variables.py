@@ -182,6 +182,7 @@ def relate(reader: Reader, configuration: "Configuration") -> None:
     """Check how the variables hang together; note in which order their defaults are made."""
     declared = configuration["env"]
     _check_old_names(reader, declared)
+    _check_file_names(reader, declared)
     for name, variable in declared.items():
         if variable.get("exclusive"):
             configuration["groups"].setdefault(variable["exclusive"], []).append(name)
@@ -222,6 +223,23 @@ def _check_old_names(reader: Reader, declared: "dict[str, Variable]") -> None:
             elif old in owners:
                 reader.problem(key, f"{shown(key)}: {old} is {owners[old]}'s already")
             owners[old] = name
+
+
+def _check_file_names(reader: Reader, declared: "dict[str, Variable]") -> None:
+    """Check that no `NAME_FILE` which gives another variable its value is one of its own."""
+    readers = {
+        f"{spelling}_FILE": name
+        for name, variable in declared.items()
+        if variable.get("secret") or variable.get("file")
+        for spelling in (name, *(variable.get("deprecated") or ()))
+    }
+    for name, variable in declared.items():
+        names: list[tuple[Path, str]] = [(("env", name), name)]
+        names += [(("env", name, "deprecated"), old) for old in variable.get("deprecated") or ()]
+        for key, one in names:
+            if one in readers:
+                message = f"{shown(key)}: {readers[one]} is read from the file that {one} names"
+                reader.problem(key, message, "leave it out")
 
 
 def _check_group(reader: Reader, declared: "dict[str, Variable]", members: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Variables: each declared one gets its value, and all that is wrong is reported together.
 
+    links       of Kubernetes' services, which are as if not set
     sources     env-dirs and env-files, where there are any (entrykit.steps.sources)
     given       the variable's own value, its `_FILE`'s, or those of its deprecated names
     types       of what is given
@@ -33,6 +34,8 @@ def resolve(environment: "Environment", configuration: "Configuration") -> set[b
     all problems; an invalid value of a secret is not in them.
     """
     this = Resolution(environment, configuration)
+    # First: what is as if not set stands in the way of no source.
+    this.drop_service_links()
     if configuration["env_dirs"] or configuration["env_files"]:
         from entrykit.steps import sources  # few have some
 
@@ -68,13 +71,22 @@ class Resolution:
             name.encode() for name, variable in self._declared.items() if variable.get("secret")
         }
 
+    def drop_service_links(self) -> None:
+        """Unset, for variables with a type, what Kubernetes has set for a service; say so once."""
+        links = [
+            spelling
+            for name, variable in self._declared.items()
+            if "type" in variable
+            for spelling in (name, *variable.get("deprecated", ()))
+            if self._drop_service_link(spelling.encode())
+        ]
+        if links:
+            what = "is a link" if len(links) == 1 else "are links"
+            log.info(f"{what} to a service of Kubernetes: as if not set", ", ".join(links))
+
     def take_given(self) -> None:
         """Find what the user has set, in whatever place, and put it under the variable's name."""
-        links: list[str] = []
         for name, variable in self._declared.items():
-            if "type" in variable:
-                spellings = (name, *variable.get("deprecated", ()))
-                links += [one for one in spellings if self._drop_service_link(one.encode())]
             try:
                 value = _own_or_from_file(self._environment, name, variable)
                 if "deprecated" in variable:
@@ -86,9 +98,6 @@ class Resolution:
                 continue
             if value:
                 self.given.add(name)
-        if links:
-            what = "is a link" if len(links) == 1 else "are links"
-            log.info(f"{what} to a service of Kubernetes: as if not set", ", ".join(links))
 
     def _take_from_old_names(
         self, name: str, variable: "Variable", value: bytes | None

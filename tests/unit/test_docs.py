@@ -49,14 +49,14 @@ def test_each_type_of_a_variable_is_explained(kind: str) -> None:
 
 
 def test_the_readme_of_the_example_lists_the_variables_of_its_configuration(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     directory = ROOT / "examples/youp0m"
     words = ["env", "--config", str(directory / "entrykit.toml"), "--format", "markdown"]
     assert commands.main(words) == 0
     text = (directory / "README.md").read_text(encoding="utf-8")
     table = "".join(line for line in text.splitlines(keepends=True) if line.startswith("|"))
-    assert table == capsys.readouterr().out
+    assert table == capfd.readouterr().out
 
 
 @pytest.mark.parametrize("key", [*schema.TOP, *schema.VARIABLE, *SECTIONS])

@@ -78,34 +78,34 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def printed(capfd: pytest.CaptureFixture[str], *words: str) -> str:
     assert commands.main(["env", *words]) == 0
-    return capsys.readouterr().out
+    return capfd.readouterr().out
 
 
-def test_a_table_shows_each_variable(capsys: pytest.CaptureFixture[str], file: Path) -> None:
-    assert printed(capsys, "--config", str(file)).split() == TABLE.split()
+def test_a_table_shows_each_variable(capfd: pytest.CaptureFixture[str], file: Path) -> None:
+    assert printed(capfd, "--config", str(file)).split() == TABLE.split()
 
 
 def test_the_columns_of_a_table_stand_below_each_other(
-    capsys: pytest.CaptureFixture[str], file: Path
+    capfd: pytest.CaptureFixture[str], file: Path
 ) -> None:
-    lines = printed(capsys, "--config", str(file)).splitlines()
+    lines = printed(capfd, "--config", str(file)).splitlines()
     for title, cell in (("TYPE", "duration"), ("REQUIRED", "with PORT"), ("HELP", "port |")):
         column = lines[0].index(title)
         assert [line for line in lines if line[column:].startswith(cell)]
 
 
 def test_markdown_is_a_table_with_its_marks_escaped(
-    capsys: pytest.CaptureFixture[str], file: Path
+    capfd: pytest.CaptureFixture[str], file: Path
 ) -> None:
-    assert printed(capsys, "--config", str(file), "--format", "markdown") == MARKDOWN
+    assert printed(capfd, "--config", str(file), "--format", "markdown") == MARKDOWN
 
 
 def test_json_has_a_number_of_its_format_and_all_keys(
-    capsys: pytest.CaptureFixture[str], file: Path
+    capfd: pytest.CaptureFixture[str], file: Path
 ) -> None:
-    document = json.loads(printed(capsys, "--config", str(file), "--format", "json"))
+    document = json.loads(printed(capfd, "--config", str(file), "--format", "json"))
     assert document["format"] == env.FORMAT == 1
     found: dict[str, dict[str, Any]] = {one.pop("name"): one for one in document["variables"]}
     assert list(found) == ["PORT", "LEVEL", "PASSWORD", "TIMEOUT", "DEADLINE", "TOKEN"]
@@ -123,16 +123,16 @@ def test_json_has_a_number_of_its_format_and_all_keys(
 
 @pytest.mark.parametrize("form", ["table", "markdown", "json"])
 def test_the_default_of_a_secret_is_never_shown(
-    capsys: pytest.CaptureFixture[str], file: Path, form: str
+    capfd: pytest.CaptureFixture[str], file: Path, form: str
 ) -> None:
-    assert "geheim" not in printed(capsys, "--config", str(file), "--format", form)
+    assert "geheim" not in printed(capfd, "--config", str(file), "--format", form)
 
 
 def test_the_configuration_may_be_named_by_its_variable(
-    capsys: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
+    capfd: pytest.CaptureFixture[str], file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENTRYKIT_CONFIG", str(file))
-    assert printed(capsys).split() == TABLE.split()
+    assert printed(capfd).split() == TABLE.split()
 
 
 def test_a_missing_configuration_is_78(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -166,15 +166,15 @@ def test_a_terminal_shows_help_in_lines_of_its_width(tmp_path: Path) -> None:
 
 
 def test_a_default_of_several_lines_is_one_cell(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     toml = '[env.A]\ndefault = "a\\nb|`"\nhelp = """\nof\n two lines"""\n'
     (tmp_path / "e.toml").write_text(toml, encoding="utf-8")
     words = ["--config", str(tmp_path / "e.toml"), "--format"]
-    assert printed(capsys, *words, "table").splitlines()[1].split() == [
+    assert printed(capfd, *words, "table").splitlines()[1].split() == [
         "A", "a\\nb|`", "of", "two", "lines",
     ]  # fmt: skip
-    row = printed(capsys, *words, "markdown").splitlines()[2]
+    row = printed(capfd, *words, "markdown").splitlines()[2]
     assert row == "| `A` |  | `` a\\nb\\|` `` |  |  | of two lines |"
 
 
@@ -186,3 +186,46 @@ def test_a_code_span_is_one_cell_of_one_line(text: str) -> None:
     marks = len(span) - len(span.lstrip("`"))
     assert span.endswith("`" * marks)
     assert "`" * marks not in span[marks:-marks]
+
+
+ODD = """
+[env.A]
+default = "$${HOME}"
+help = "\\u001b[31m é"
+
+[env.B]
+default = "${HOME}$${x}"
+"""
+
+
+def run(directory: Path, output: int, **variables: str) -> subprocess.CompletedProcess[str]:
+    (directory / "e.toml").write_text(ODD, encoding="utf-8")
+    words = [sys.executable, "-m", "entrykit", "env", "--config", "e.toml"]
+    return subprocess.run(  # noqa: PLW1510 - the status is looked at
+        words, cwd=directory, stdout=output, stderr=subprocess.PIPE, text=True, encoding="utf-8",
+        env=os.environ | variables,
+    )  # fmt: skip
+
+
+def test_the_list_is_utf_8_in_every_locale(tmp_path: Path) -> None:
+    ended = run(tmp_path, subprocess.PIPE, PYTHONIOENCODING="ascii")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines()[1].endswith("  \\x1b[31m é")
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    ended = run(tmp_path, full)
+    os.close(full)
+    message = "entrykit: cannot write standard output: no space left on device\n"
+    assert (ended.returncode, ended.stderr) == (78, message)
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "json"])
+def test_a_default_is_shown_as_it_is_written(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "e.toml").write_text(ODD, encoding="utf-8")
+    text = printed(capfd, "--config", str(tmp_path / "e.toml"), "--format", form)
+    assert "$${HOME}" in text
+    assert "${HOME}$${x}" in text

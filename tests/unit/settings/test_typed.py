@@ -57,21 +57,23 @@ TABLE: dict[str, tuple[list[str], list[str]]] = {
             "http://[::1]", "postgres://u:p@h:5432/db", "postgres://u:p@h1:1,h2:2/db",
             "postgres:///db", "sqlite:////data/x.db", "file:///etc", "redis://h/0", "git+ssh://h/x",
             "http://h?x=a@b", "http://é.example/", "http://h:/", "postgres://%2Frun%2Fpg/db",
-            "unix:///run/x.sock", "http://h:65535/", "mongodb://a,b,c/?x=y",
+            "unix:///run/x.sock", "http://[fe80::1%25eth0]:80/", "http://h:65535/", "mongodb://a,b,c/?x=y",
         ],
         [
             "", "a", "http", "http:", "http:/a", "http://", "http:///x", "https://:80/", "://a",
             "1http://a", "ht_tp://a", "http://a b", "http://a\n", "http://a:b/", "http://a:65536/",
             "http://a:0/", "http://[::1/", "http://[::g]/", "http://[]/", "http://a,/", "redis://",
             "http://u@/", "mailto:a@b.example", "http://a\x7f", "http://\udcff/", "http://a:-1/",
-            "é://a", "http://[::1]x/", "http://a:٣/",
+            "é://a", "http://[::1]x/", "http://a:٣/", "http://../", "http://-/", "http://%/",
+            "http://[fe80::1%]/",
         ],
     ),
     'type = "host-port"': (
         [
             "a:1", "localhost:80", "a.b-c.example:65535", "10.0.0.1:80", "[::1]:80", "[::]:80",
             "[fe80::1%eth0]:80", "[::ffff:10.0.0.1]:80", ":8080", "my_db:5432", "a.example.:80",
-            "[1:2:3:4:5:6:7:8]:1", "255.255.255.255:1", "1a:80", "3.org:1",
+            "[1:2:3:4:5:6:7:8]:1", "255.255.255.255:1", "1a:80", "3.org:1", "a--b.xn--p1ai:80",
+            "[fe80::1%br-lan.7]:80", "0.0.0.0:80",
         ],
         [
             "", ":", "a", "a:", "a:0", "a:65536", "a:-1", "a:+1", "a:80 ", " a:80", "a b:80",
@@ -79,6 +81,9 @@ TABLE: dict[str, tuple[list[str], list[str]]] = {
             "[::g]:80", "[]:80", "10.0.0.256:80", "10.0.0:80", "1.2.3.4.5:80", "a..b:80", ".a:80",
             "http://a:80", "a:80/", "u@a:80", "é:80", "a:٣", "x" * 64 + ":1", "a." * 128 + "a:1",
             "[1:2:3:4:5:6:7:8:9]:1", "[1:2:3:4:5:6:7]:1", "[::1.2.3]:1", "[1:2:3:4:5:6:7::8]:1",
+            "[fe80::1%]:80", "[fe80::1%a b]:80", "[fe80::1%a\n]:80", "[fe80::1%é]:80",
+            "[fe80::1%a%b]:80", "[fe80::1%a/b]:80", "-a:80", "a-:80", "a.-b.c:80",
+            "10.0.0.010:80", "010.0.0.1:80", "[::ffff:10.0.00.1]:80", "1.2.3.99999:80",
         ],
     ),
     'type = "port"': (
@@ -146,6 +151,7 @@ def test_each_type_is_in_the_table() -> None:
     ("kind", "value", "details"),
     [
         ("json", '{"a": hush}', "Expecting value at line 1, column 7"),
+        ("regex", "(?<!a*)", "look-behind requires fixed-width pattern"),
         ("json", "[NaN]", "NaN and Infinity are not in JSON"),
         ("json", "[" * 100_000, "it is nested too deeply"),
         ("regex", "(a", "missing ), unterminated subpattern at position 0"),

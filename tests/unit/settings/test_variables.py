@@ -102,6 +102,7 @@ def test_a_variable_without_rules_has_no_type() -> None:
         ("default = '${B'", "env.A.default: a ${ in it begins no ${NAME}"),
         ("default = '${ENTRYKIT_LOG}'", "env.A.default: ENTRYKIT_LOG is entrykit's own, and never"),
         ("default = '${A}'", "env.A.default: it refers to A, and so, in the end, to itself"),
+        ("min = 0x" + "f" * 5000, "env.A.min: expected a number of fewer digits"),
         ("deprecated = 'B'", "env.A.deprecated: expected a list of names of variables"),
         ("deprecated = []", "env.A.deprecated: expected a list of names of variables"),
         ("deprecated = ['B-C']", "env.A.deprecated: expected a list of names of variables"),
@@ -219,3 +220,29 @@ def test_directories_and_files_of_variables_have_absolute_paths(key: str, value:
 def test_directories_and_files_of_variables_are_kept() -> None:
     parsed = configuration.parse(b"env-dirs = ['/a', '/b']\nenv-files = ['/c']", "e.toml")
     assert parsed == {**empty(), "env_dirs": ["/a", "/b"], "env_files": ["/c"]}
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        (
+            "[env.A]\nsecret = true\n[env.A_FILE]\ndefault = '/run/secrets/a'",
+            "e.toml:3: env.A_FILE: A is read from the file that A_FILE names: leave it out",
+        ),
+        (
+            "[env.A]\nfile = true\ndeprecated = ['B']\n[env.B_FILE]",
+            "e.toml:4: env.B_FILE: A is read from the file that B_FILE names: leave it out",
+        ),
+        (
+            "[env.A]\nsecret = true\n[env.C]\ndeprecated = ['E', 'A_FILE']",
+            "e.toml:4: env.C.deprecated: A is read from the file that A_FILE names: leave it out",
+        ),
+    ],
+)
+def test_what_names_the_file_of_a_variable_is_no_variable_itself(toml: str, told: str) -> None:
+    assert problem(toml) == told
+
+
+def test_what_names_no_file_is_a_variable_like_any_other() -> None:
+    toml = "[env.A]\n[env.A_FILE]\ndefault = '/x'"
+    assert list(configuration.parse(toml.encode(), "e.toml")["env"]) == ["A", "A_FILE"]

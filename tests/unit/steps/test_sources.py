@@ -276,3 +276,18 @@ def test_any_bytes_are_read_or_told(content: bytes) -> None:
         assert number <= content.count(b"\n") + 1
         assert bool(problem) != bool(name)
         assert b"\n" not in value
+
+
+LINKED = {"APP_PORT": "tcp://10.0.0.1:80", "APP_SERVICE_HOST": "10.0.0.1"}
+
+
+def test_a_link_to_a_service_gives_way_to_an_env_dir(mounted: Mounted) -> None:
+    mounted.toml += "[env.APP_PORT]\ntype = 'port'\n"
+    mounted.add("APP_PORT", "8443")
+    assert mounted.given(**LINKED).resolved()[b"APP_PORT"] == b"8443"
+
+
+def test_a_link_to_a_service_gives_way_to_an_env_file(tmp_path: Path) -> None:
+    (tmp_path / "app.env").write_text("APP_PORT=8443\n", encoding="utf-8")
+    toml = f"env-files = ['{tmp_path}/app.env']\n[env.APP_PORT]\ntype = 'port'\n"
+    assert Given(toml, LINKED).resolved()[b"APP_PORT"] == b"8443"
