@@ -23,6 +23,17 @@ def text(value: object) -> str:
     return value
 
 
+def default(value: object) -> str:
+    """Take a variable's default: a string, or a number or truth value for its text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    try:
+        return str(value) if isinstance(value, (int, float)) else text(value)
+    except ValueError:
+        # Also of an integer with thousands of digits.
+        raise ValueError("a string, a number, true or false") from None
+
+
 def word(value: object) -> str:
     """Take a string that is not empty."""
     if not isinstance(value, str) or not value or "\0" in value:

@@ -29,7 +29,7 @@ TOP_TO_COME: dict[str, tuple[object, ...]] = {
 
 VARIABLE: dict[str, Check] = {
     "type": checks.word,
-    "default": checks.text,
+    "default": checks.default,
     "required": checks.flag,
     "min": checks.bound,
     "max": checks.bound,

@@ -8,7 +8,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from entrykit.stock import passwords
+from entrykit.stock import passwords, section
 from entrykit.system import errors, files, log, runtime, writing
 from entrykit.system.errors import StartError
 
@@ -48,7 +48,8 @@ def set_up(start: "HookStart") -> str:
     a file cannot be written.
     """
     problems: list[Problem] = []
-    tables = start.config.get("tables", [start.config])
+    config = section.of(start)
+    tables = config.get("tables", [config])
     wanted = [_read(start, table, problems) for table in tables]
     if problems:
         raise errors.together(problems)

@@ -6,7 +6,7 @@ defaults. A start pays for it: no module that is not needed.
 
 import sys
 
-from entrykit.stock import cgroup
+from entrykit.stock import cgroup, section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def set_up(start: "HookStart") -> str:
     limits = cgroup.read(start.sysroot.encode(sys.getfilesystemencoding(), "surrogateescape"))
     for line in limits.found:
         start.log.debug(line)
-    values = computed(start.config, limits)
+    values = computed(section.of(start), limits)
     given = [name for name in values if start.env.get(name)]
     lacking = [name for name, value in values.items() if not value and name not in given]
     made = {name: value for name, value in values.items() if value and name not in given}

@@ -3,6 +3,7 @@
 import os
 from typing import TYPE_CHECKING
 
+from entrykit.stock import section
 from entrykit.system import errors, log, ownership, users
 from entrykit.system.errors import StartError
 
@@ -21,7 +22,7 @@ def set_up(start: "HookStart") -> str:
 
     Raises StartError, status 78, where the owner is not clear or cannot be had.
     """
-    config = start.config
+    config = section.of(start)
     owner = wanted(start.env, config)
     if owner is None:
         return f"{config['uid']} is not set: owners stay as they are"

@@ -4,9 +4,12 @@ bcrypt in its `$2y$` form, cost 10: what nginx, Apache, lighttpd, HAProxy, Caddy
 registry, Traefik and crypt(3) verify. `$2y$` and `$2b$` name the same algorithm.
 """
 
-import bcrypt
+from typing import TYPE_CHECKING
 
 from entrykit.system.errors import StartError
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 COST = 10
 # bcrypt reads no more of a password; what comes after would be as good as not there.
@@ -50,7 +53,9 @@ def line(username: bytes, password: bytes) -> bytes:
 
 def hash_bcrypt(password: bytes, cost: int = COST) -> bytes:
     """Return a bcrypt hash with a new salt."""
-    return b"$2y$" + bcrypt.hashpw(password, bcrypt.gensalt(cost)).removeprefix(b"$2b$")
+    bcrypt = _library()
+    hashed: bytes = bcrypt.hashpw(password, bcrypt.gensalt(cost))
+    return b"$2y$" + hashed.removeprefix(b"$2b$")
 
 
 def verify_bcrypt(password: bytes, hashed: bytes) -> bool:
@@ -58,9 +63,19 @@ def verify_bcrypt(password: bytes, hashed: bytes) -> bool:
     if len(hashed) != _HASH_LENGTH or len(password) > LIMIT_BYTES:
         return False
     try:
-        return bcrypt.checkpw(password, hashed.replace(b"$2y$", b"$2b$", 1))
+        return bool(_library().checkpw(password, hashed.replace(b"$2y$", b"$2b$", 1)))
     except ValueError:
         return False
+
+
+def _library() -> "ModuleType":
+    """Return bcrypt; raise StartError where this Python has none."""
+    try:
+        import bcrypt  # what is wrong with names and passwords is said without it
+    except ImportError as error:
+        hint = "install the package bcrypt for this Python, as entrykit's own needs ask"
+        raise StartError(f"cannot load bcrypt: {error}", hint=hint) from None
+    return bcrypt
 
 
 def _has_controls(text: bytes) -> bool:

@@ -7,7 +7,7 @@ not removed: it may be somebody else's.
 
 import os
 
-from entrykit.stock import rendering
+from entrykit.stock import rendering, section
 from entrykit.system import batch, errors, files, log, runtime, writing
 from entrykit.system.errors import StartError, os_reason
 
@@ -51,7 +51,8 @@ def set_up(start: "HookStart") -> str:
     variable is missing, a check fails or a file cannot be written; nothing has changed then,
     unless that is for a file that cannot be replaced.
     """
-    trees = [Tree(table) for table in start.config.get("tables", [start.config])]
+    config = section.of(start)
+    trees = [Tree(table) for table in config.get("tables", [config])]
     problems = rendering.Problems()
     for tree in trees:
         _find(tree, problems)

@@ -10,7 +10,7 @@ import threading
 import time
 from queue import Empty, SimpleQueue
 
-from entrykit.stock import targets
+from entrykit.stock import section, targets
 from entrykit.stock.probes import Attempts, NotThereError
 from entrykit.system import errors, log
 from entrykit.system.errors import StartError
@@ -37,8 +37,9 @@ def set_up(start: "HookStart") -> str:
 
     Raises StartError: status 78 for targets that no waiting mends, 124 at the limit.
     """
-    wanted = targets.read(start.config["targets"], start.env, start.secrets)
-    return wait_for(wanted, start.config["timeout"], start.log.info)
+    config = section.of(start)
+    wanted = targets.read(config["targets"], start.env, start.secrets)
+    return wait_for(wanted, config["timeout"], start.log.info)
 
 
 def wait_for(

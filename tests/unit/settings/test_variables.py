@@ -201,6 +201,15 @@ def test_a_chain_of_any_length_has_an_order() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "value"),
+    [("8080", "8080"), ("-1", "-1"), ("0.5", "0.5"), ("true", "true"), ("false", "false")],
+)
+def test_a_default_may_be_a_number_or_a_truth_value(written: str, value: str) -> None:
+    parsed = configuration.parse(f"[env.A]\ndefault = {written}\n".encode(), "e.toml")
+    assert parsed["env"]["A"] == {"default": value}
+
+
+@pytest.mark.parametrize(
     ("default", "value"), [("$", "$"), ("$$", "$$"), ("$A", "$A"), ("$${A}", "${A}"), ("a}", "a}")]
 )
 def test_a_dollar_alone_is_a_dollar(default: str, value: str) -> None:
