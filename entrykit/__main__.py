@@ -1,4 +1,4 @@
-"""The command line: `run` goes to boot, everything else to commands."""
+"""The command line: `run` goes to boot, `plan` gives it other words, all else is commands."""
 
 import sys
 
@@ -21,6 +21,11 @@ def main() -> int:
         from entrykit.steps import inherited
 
         return boot.run(inherited.arguments()[1:], mask=mask)
+    if words[:1] == ["plan"] and words[1:2] != ["--help"]:
+        from entrykit.commands import plan
+        from entrykit.steps import inherited
+
+        return plan.start(inherited.arguments()[1:])
     from entrykit import commands
 
     return commands.main(words)
