@@ -89,7 +89,7 @@ class Hook:
 def hooks(draw: st.DrawFn) -> Hook:
     """Return a hook that mostly runs."""
     names = draw(st.sets(st.sampled_from(CHANGED)))
-    sets = draw(st.fixed_dictionaries({}, optional={name: VALUES for name in names}))
+    sets = draw(st.fixed_dictionaries({}, optional=dict.fromkeys(names, VALUES)))
     states = ["runs"] * 8 + ["plain", "empty", "mask", "directory", "crlf"]
     return Hook(
         state=draw(st.sampled_from(states)),
@@ -222,7 +222,7 @@ class Container:
             check=False,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            env=self._environment | more,
+            env={**self._environment, **more},
             cwd="/",
         )
 
