@@ -95,6 +95,11 @@ def configure_start(
         from entrykit.settings import options  # loaded already
 
         log.set_level(options.log_level(told))
+        if told.get("plan"):
+            import sys  # loaded already
+
+            # A plan writes nothing, and what it loads is not part of what was baked.
+            sys.dont_write_bytecode = True
     settings = configure.load(told, baked)
     given.signals.stop_on(settings.configuration["stop_signals"])
     return settings, wanted

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 # Less would hide every `1` where a secret is `1`, and so tell what the secret is.
 _SHORTEST_BYTES = 4
-_SECRET = "(secret)"  # noqa: S105 - what stands in its place
+_SECRET = b"(secret)"  # noqa: S105 - what stands in its place
 _TELLING = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|(^|_)(KEY|PW|PWD|PASS|DSN)$"
 )
@@ -21,20 +21,20 @@ class Redaction:
     """Knows the secrets of one start, and takes them out of texts."""
 
     def __init__(self) -> None:
-        self._values: list[str] = []
+        self._values: list[bytes] = []
 
     def hide(self, values: Iterable[bytes | None]) -> None:
         """Hide these values wherever they stand from now on."""
-        found = {_text(value) for value in values if value and len(value) >= _SHORTEST_BYTES}
+        found = {value for value in values if value and len(value) >= _SHORTEST_BYTES}
         # One that holds another goes first.
         self._values = sorted(found | set(self._values), key=len, reverse=True)
 
     def shown(self, raw: bytes) -> str:
         """Return bytes as text, surrogate escapes for what is not UTF-8, without secrets."""
-        text = _text(raw)
+        # In the bytes: as text, a character may begin in a secret and end behind it.
         for value in self._values:
-            text = text.replace(value, _SECRET)
-        return _USER_IN_URL.sub("***@", text)
+            raw = raw.replace(value, _SECRET)
+        return _USER_IN_URL.sub("***@", raw.decode("utf-8", "surrogateescape"))
 
     def words(self, raw: Iterable[bytes]) -> list[str]:
         """Return words as texts without secrets."""
@@ -50,7 +50,3 @@ def tells_a_secret(name: str) -> bool:
         and not upper.endswith(_PATHS)
         and bool(_TELLING.search(upper))
     )
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

@@ -4,7 +4,7 @@ import json
 import posix
 from typing import TYPE_CHECKING, Any
 
-from entrykit.plan import build, text
+from entrykit.plan import build
 from entrykit.system.errors import StartError, os_reason
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def plan(this: "Start", words: list[bytes]) -> int:
     if this.settings.plan == "json":
         output = json.dumps(_kebab(document), indent=2) + "\n"
     else:
+        from entrykit.plan import text  # not for JSON
+
         output = "".join(f"{line}\n" for line in text.lines(document, colour=colour))
     _write(output.encode("utf-8", "surrogateescape"))
     return document["status"]

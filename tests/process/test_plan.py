@@ -67,6 +67,13 @@ def test_nothing_is_run_and_nothing_is_written(image: Entrypoint) -> None:
     assert state() == before
 
 
+def test_no_compiled_files_are_left_in_an_image(entrypoint: Entrypoint, package: Path) -> None:
+    for form in ("json", "text"):
+        entrypoint.environment["ENTRYKIT_PLAN"] = form
+        assert entrypoint.run("true").status == 0
+    assert list(package.rglob("plan/__pycache__")) == []
+
+
 def test_a_plan_that_is_not_wanted_is_none(image: Entrypoint) -> None:
     image.environment["ENTRYKIT_PLAN"] = "0"
     ended = image.run("x")
