@@ -33,8 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_settings(parser, _SETTINGS)
 
 
-def start(words: list[bytes]) -> int:
-    """Do what `run --plan` does, with the words after `plan`; return the exit status."""
+def start(words: list[bytes], mask: set[int]) -> int:
+    """Do what `run --plan` does, with the words after `plan`; return the exit status.
+
+    `mask` are the signals that the process was given blocked.
+    """
     try:
         given, command = options.read_options(words, _SETTINGS)
         form = _form(given.pop(_FORMAT, b""))
@@ -42,7 +45,7 @@ def start(words: list[bytes]) -> int:
         log.report(error)
         return error.status
     told = [b"--%s=%s" % (name.encode(), value) for name, value in given.items()]
-    return boot.run([b"--plan=" + form.encode(), *told, b"--", *command])
+    return boot.run([b"--plan=" + form.encode(), *told, b"--", *command], mask=mask)
 
 
 def _form(written: bytes) -> str:

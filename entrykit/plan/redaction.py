@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 # Less would hide every `1` where a secret is `1`, and so tell what the secret is.
 _SHORTEST_BYTES = 4
-_SECRET = b"(secret)"  # noqa: S105 - what stands in its place
+_SECRET = b"(secret)"
 _TELLING = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|(^|_)(KEY|PW|PWD|PASS|DSN)$"
 )

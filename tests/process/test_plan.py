@@ -263,6 +263,22 @@ def test_ids_umask_and_directory_are_the_commands(entrypoint: Entrypoint) -> Non
     assert (process["uid"], process["gid"]) == (os.geteuid(), os.getegid())
 
 
+def keys(value: object) -> set[str]:
+    """Return all keys in a plan."""
+    if isinstance(value, dict):
+        return {*value, *(key for inner in value.values() for key in keys(inner))}
+    return {key for inner in value for key in keys(inner)} if isinstance(value, list) else set()
+
+
+def test_each_key_of_a_plan_is_explained(image: Entrypoint) -> None:
+    (image.hooks.path / "README").touch()
+    (image.hooks.path / "x.csv").write_text("x", encoding="utf-8")
+    found = plan(image)
+    page = (Path(__file__).parents[2] / "docs/plan.md").read_text(encoding="utf-8")
+    assert [key for key in keys(found) if f"`{key}`" not in page] == ["format"]
+    assert f'"format": {found["format"]}' in page
+
+
 def test_bytes_that_are_no_text_are_shown(entrypoint: Entrypoint) -> None:
     given = given_environment(b"RAW=\xff", b"no entry", b"RAW=2", b"ENTRYKIT_PLAN=json")
     found = json.loads(entrypoint.run("true", b"\xfe", given=given).stdout)
