@@ -1,4 +1,4 @@
-"""The command line: `run` goes to boot, everything else to commands."""
+"""The command line: `run` goes to boot, `plan` gives it other words, all else is commands."""
 
 import sys
 
@@ -12,7 +12,7 @@ else:
 def main() -> int:
     """Run entrykit with the process's arguments; return its exit status."""
     words = sys.argv[1:]
-    if words[:1] == ["run"] and words[1:2] != ["--help"]:
+    if words[:1] in (["run"], ["plan"]) and words[1:2] != ["--help"]:
         # At once: Python answers to INT with a traceback.
         mask = _signal.pthread_sigmask(
             _signal.SIG_BLOCK, (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
@@ -20,7 +20,12 @@ def main() -> int:
         from entrykit import boot
         from entrykit.steps import inherited
 
-        return boot.run(inherited.arguments()[1:], mask=mask)
+        name, *raw = inherited.arguments()
+        if name == b"plan":
+            from entrykit.commands import plan
+
+            return plan.start(raw, mask)
+        return boot.run(raw, mask=mask)
     from entrykit import commands
 
     return commands.main(words)

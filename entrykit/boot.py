@@ -40,13 +40,12 @@ def run(
     126 and 127 the command, 128+n a stop signal, a failed hook's own, 70 a defect of entrykit.
     """
     try:
-        start(inherited.take_over(mask), words, baked, execute)
+        return start(inherited.take_over(mask), words, baked, execute)
     except StartError as error:
         log.report(error)
         return error.status
     except Exception as error:  # noqa: BLE001 - the only place that catches all
         return _defect(error)
-    return errors.DEFECT
 
 
 def start(
@@ -54,13 +53,20 @@ def start(
     words: list[bytes],
     baked: "BakedConfiguration | None",
     execute: "Execute",
-) -> None:
-    """Tell the story, after the taking over; end it by an exec, or by raising StartError."""
+) -> int:
+    """Tell the story, after the taking over; end it by an exec, or by raising StartError.
+
+    Where only the plan is wanted, return its exit status.
+    """
     settings, wanted = configure_start(given, words, baked)
     if not wanted and not settings.program:
         hint = "give one after the image's name, or set `program` in the configuration"
         raise StartError("there is no command", errors.USAGE, hint)
     this = Start(given, settings, command.complete(wanted, settings.program))
+    if settings.plan:
+        from entrykit.plan import show  # seldom
+
+        return show.plan(this, [] if baked else words)
     try:
         if gate.is_open(this.command, settings.program, settings.other_commands):
             set_up(this)
@@ -71,6 +77,7 @@ def start(
     finally:
         # There is no command for whom to keep anything.
         this.abandon()
+    return errors.DEFECT
 
 
 def configure_start(
@@ -88,6 +95,11 @@ def configure_start(
         from entrykit.settings import options  # loaded already
 
         log.set_level(options.log_level(told))
+        if told.get("plan"):
+            import sys  # loaded already
+
+            # A plan writes nothing, and what it loads is not part of what was baked.
+            sys.dont_write_bytecode = True
     settings = configure.load(told, baked)
     given.signals.stop_on(settings.configuration["stop_signals"])
     return settings, wanted

@@ -12,6 +12,7 @@ from entrykit.system.errors import StartError
 # true `TAKES_COMMAND`, what stands after `--` is in `arguments.cmd`: argparse would lose the place.
 COMMANDS = {
     "run": "run the hooks, then become the command",
+    "plan": "show what a start would do, without doing it",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
     "wait": "wait until servers, sockets and files are there",
     "htpasswd": "make and edit htpasswd files, and verify passwords",

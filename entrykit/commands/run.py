@@ -1,6 +1,7 @@
 """`entrykit run`: its help. The start itself is told in `entrykit.boot`, without argparse."""
 
 import argparse
+from collections.abc import Sequence
 
 from entrykit.settings import options
 from entrykit.system import errors
@@ -13,7 +14,12 @@ the launcher that `entrykit bake` writes: it starts faster, and isolated."""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a start, from the table that the start itself reads."""
-    for name, is_switch, has_variable, text in options.SETTINGS:
+    add_settings(parser, options.SETTINGS)
+
+
+def add_settings(parser: argparse.ArgumentParser, settings: "Sequence[options.Setting]") -> None:
+    """Add options from a table, and the command."""
+    for name, is_switch, has_variable, text in settings:
         shown = f"{text} [ENTRYKIT_{name.upper()}]" if has_variable else text
         if is_switch:
             parser.add_argument(f"--{name}", action="store_true", help=shown)

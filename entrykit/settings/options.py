@@ -12,7 +12,9 @@ from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    Setting = tuple[str, bool, bool, str]
 
 # Name, whether it is a switch, whether a variable ENTRYKIT_NAME has it too, and what it does.
 SETTINGS = (
@@ -20,7 +22,7 @@ SETTINGS = (
     ("hooks", False, True, "hook directories, separated by `:`, instead of the default two"),
     ("skip", False, True, "file names of hooks not to run, separated by `,`"),
     ("log", False, True, "form and level of the log: `text`, and `quiet`, `info` or `debug`"),
-    ("plan", True, True, "say what would run, without running it (not available yet)"),
+    ("plan", True, True, "show what a start would do, and do nothing; `json`: in that form"),
     ("init", True, True, "stay as PID 1, the command as a child (not available yet)"),
     ("program", False, True, "the image's program, its words separated by blanks"),
     ("user", False, False, "step down to this user at the handoff (not available yet)"),
@@ -33,6 +35,7 @@ SETTINGS = (
     ("timeout", False, False, "time limit of each hook that sets none of its own: 30s, 5m"),
 )
 PREFIX = b"ENTRYKIT_"
+PLAN_FORMS = ("text", "json")
 # What hooks are given; in a start's own environment they come from a start around it.
 _GIVEN_TO_HOOKS = (
     b"ENTRYKIT_HOOK", b"ENTRYKIT_ENV", b"ENTRYKIT_UNSET", b"ENTRYKIT_OPTIONS", b"ENTRYKIT_ARGS",
@@ -40,13 +43,16 @@ _GIVEN_TO_HOOKS = (
 )  # fmt: skip
 
 
-def read_options(words: list[bytes]) -> tuple[dict[str, bytes], list[bytes]]:
+def read_options(
+    words: list[bytes], settings: "Sequence[Setting]" = SETTINGS
+) -> tuple[dict[str, bytes], list[bytes]]:
     """Split the words after `run` into its options and the command.
 
-    Options end at `--` or at the first word that is none. Raises StartError, status 2.
+    `settings` are those that there are. Options end at `--` or at the first word that is none.
+    Raises StartError, status 2.
     """
     options: dict[str, bytes] = {}
-    kinds = {b"--" + name.encode(): (name, switch) for name, switch, _, _ in SETTINGS}
+    kinds = {b"--" + name.encode(): (name, switch) for name, switch, _, _ in settings}
     rest = list(words)
     while rest:
         word, equals, value = rest[0].partition(b"=")
@@ -103,10 +109,10 @@ def check(given: dict[str, bytes]) -> None:
     if given.get("user"):
         message = "--user is not available in this version"
         raise StartError(message, hint="give the image a USER, or use `docker run --user`")
-    for name in ("plan", "init"):
-        if given.get(name) and _switch(name, given[name]):
-            message = f"--{name} (ENTRYKIT_{name.upper()}) is not available in this version"
-            raise StartError(message, hint="leave it out")
+    if given.get("init") and _switch("init", given["init"]):
+        message = "--init (ENTRYKIT_INIT) is not available in this version"
+        raise StartError(message, hint="leave it out")
+    plan_form(given.get("plan", b""))
     if given.get("timeout"):
         timeout_seconds(given["timeout"])
     if given.get("sysroot") and not _is_directory(given["sysroot"]):
@@ -131,9 +137,21 @@ def timeout_seconds(written: bytes) -> float:
         raise StartError(message, errors.USAGE, "write for instance 30s, 500ms or 5m") from None
 
 
-def _switch(name: str, value: bytes) -> bool:
+def plan_form(written: bytes) -> str:
+    """Return the form of the plan that is wanted, "" for none. Raises StartError.
+
+    `text` and `json` are forms; what is true is `text`.
+    """
+    form = written.decode("ascii", "replace")
+    if not form or form in PLAN_FORMS:
+        return form
+    return PLAN_FORMS[0] if _switch("plan", written, ", text nor json", "1, json or 0") else ""
+
+
+def _switch(name: str, value: bytes, more: str = "", mend: str = "1 or 0") -> bool:
     try:
         return values.boolean(value.decode("ascii", "replace"))
     except ValueError:
-        message = f"--{name} (ENTRYKIT_{name.upper()}) is neither true nor false"
-        raise StartError(message, hint="write 1 or 0") from None
+        what = f"true, false{more}" if more else "true nor false"
+        message = f"--{name} (ENTRYKIT_{name.upper()}) is neither {what}"
+        raise StartError(message, hint=f"write {mend}") from None

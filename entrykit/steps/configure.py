@@ -29,16 +29,23 @@ class Settings:
     """All that a start was told: the file's configuration, and what stands above it.
 
     `hook_directories` is None for the default ones, of which a missing one is no error. `sysroot`
-    stands before /sys and /proc where a hook looks for limits; b"" but in tests.
+    stands before /sys and /proc where a hook looks for limits; b"" but in tests. `plan` is the form
+    of the plan that is wanted instead of the start, "" for none. `told` is what variables and
+    options have said, by the settings' names; `path` is the configuration file's.
     """
 
     __slots__ = (
-        "configuration", "hook_directories", "other_commands", "program", "skip", "sysroot",
-        "timeout_seconds",
+        "configuration", "hook_directories", "other_commands", "path", "plan", "program", "skip",
+        "sysroot", "timeout_seconds", "told",
     )  # fmt: skip
 
-    def __init__(self, given: dict[str, bytes], configuration: "Configuration") -> None:
+    def __init__(
+        self, given: dict[str, bytes], configuration: "Configuration", path: bytes = DEFAULT_PATH
+    ) -> None:
         self.configuration = configuration
+        self.path = path
+        self.told = given
+        self.plan = ""
         self.program = _raw(configuration["program"])
         self.other_commands = _raw(configuration["commands"])
         self.hook_directories: list[bytes] | None = None
@@ -55,10 +62,11 @@ class Settings:
             self.hook_directories = [path for path in given["hooks"].split(b":") if path]
         self.skip = [name for name in given.get("skip", b"").split(b",") if name]
         self.sysroot = given.get("sysroot", b"")
-        if given.get("timeout"):
-            from entrykit.settings import options  # loaded already
+        from entrykit.settings import options  # loaded already
 
+        if given.get("timeout"):
             self.timeout_seconds = options.timeout_seconds(given["timeout"])
+        self.plan = options.plan_form(given.get("plan", b""))
 
 
 def _raw(words: list[str]) -> list[bytes]:
@@ -92,14 +100,14 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
     was_baked = path == baked_path and baked_content is not None
     content = _read_configuration(path, must_exist=was_baked or bool(given.get("config")))
     if baked_configuration is not None and content == baked_content:
-        return Settings(given, baked_configuration)
+        return Settings(given, baked_configuration, path)
     if content is None:
         from entrykit.settings import record  # a baked start has it
 
-        return Settings(given, record.empty())
+        return Settings(given, record.empty(), path)
     from entrykit.settings import configuration  # tomllib costs 9 ms
 
-    return Settings(given, configuration.parse(content, log.text(path)))
+    return Settings(given, configuration.parse(content, log.text(path)), path)
 
 
 def _read_configuration(path: bytes, *, must_exist: bool) -> bytes | None:

@@ -23,6 +23,7 @@ _PACKAGE_LEFTOVERS = (b"dpkg-", b"rpm")
 _COMMENT_LINES = 20
 _COMMENT_MARKS = (b"#", b"//", b"--")
 _COMMENT_KEY = b"entrykit:"
+BY_COMMENT, BY_TABLE = "its settings comment", "[hooks]"
 
 
 class Hook:
@@ -32,11 +33,12 @@ class Hook:
     configuration's section it is given, "" for none. `timeout_seconds` is None for no limit.
     `once` is the name under which its one run is remembered, "" for a hook that always runs;
     `makes` are the paths that it makes; `redoes` says that an interrupted run is done again.
+    `set_by` says of each setting that is not a general one where it stands: BY_COMMENT, BY_TABLE.
     """
 
     __slots__ = (
         "directory", "goes_on", "kind", "makes", "name", "once", "path", "redoes", "secrets",
-        "section", "timeout_seconds", "words",
+        "section", "set_by", "timeout_seconds", "words",
     )  # fmt: skip
 
     def __init__(self, name: bytes, directory: bytes, kind: str, words: list[bytes]) -> None:
@@ -52,15 +54,19 @@ class Hook:
         self.once = ""
         self.redoes = False
         self.makes: list[bytes] = []
+        self.set_by: dict[str, str] = {}
 
 
 class Discovery:
     """What was found: hooks in order, files that are skipped, and what is wrong.
 
-    `stock_names` are those of the stock hooks that are switched on.
+    `stock_names` are those of the stock hooks that are switched on; `directories` the paths of
+    directories in hook directories; `replaced` the directories whose file of a name another one
+    stands before.
     """
 
-    __slots__ = ("hooks", "known_names", "problems", "skipped", "stock_names")
+    __slots__ = ("directories", "hooks", "known_names", "problems", "replaced", "skipped",
+                 "stock_names")  # fmt: skip
 
     def __init__(self) -> None:
         self.hooks: list[Hook] = []
@@ -69,6 +75,8 @@ class Discovery:
         self.problems: list[errors.Problem] = []
         # Name, reason, mend, and whether that is worth a warning.
         self.skipped: list[tuple[bytes, str, str, bool]] = []
+        self.directories: list[bytes] = []
+        self.replaced: dict[bytes, list[bytes]] = {}
 
 
 def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes) -> Discovery:
@@ -125,7 +133,7 @@ def _look_into(
         found.problems.append(("", message, hint))
         return
     modes_say_nothing = b"..data" in names
-    names = [name for name in names if not _is_passed_over(name)]
+    names = [name for name in names if not is_passed_over(name)]
     found.known_names.update(names)
     if directory == search.STOCK_DIRECTORY:
         names = [name for name in names if section_of(name, settings.configuration)]
@@ -136,22 +144,28 @@ def _look_into(
             status = posix.stat(path)
         except OSError as fault:
             # No fault yet: a later directory may replace it, and a skip leave it out.
-            places[name] = directory, fault, modes_say_nothing
+            _put(found, places, name, (directory, fault, modes_say_nothing))
             continue
         if files.is_directory(status.st_mode):
+            found.directories.append(path)
             continue
         if files.is_regular(status.st_mode) and not status.st_size:
             # Not a mask: it may be what a failed download has left.
             hint = "to mask a hook, link its name to /dev/null"
             found.skipped.append((name, f"{log.text(path)} is empty", hint, True))
             continue
-        if name in places:
-            before = log.text(places[name][0])
-            log.debug(f"replaces the one in {before}", log.text(path))
-        places[name] = directory, status, modes_say_nothing
+        _put(found, places, name, (directory, status, modes_say_nothing))
 
 
-def _is_passed_over(name: bytes) -> bool:
+def _put(found: Discovery, places: "dict[bytes, Place]", name: bytes, place: "Place") -> None:
+    if name in places:
+        before = places[name][0]
+        log.debug(f"replaces the one in {log.text(before)}", log.text(place[0] + b"/" + name))
+        found.replaced.setdefault(name, []).append(before)
+    places[name] = place
+
+
+def is_passed_over(name: bytes) -> bool:
     """Tell whether a name is plainly no hook's: hidden, a backup, a text to read."""
     suffix = name.rpartition(b".")[2] if b"." in name else b""
     return (
@@ -222,8 +236,9 @@ def _apply_settings(found: Discovery, settings: "Settings", hook: Hook, head: by
 
         commented, problems = hook_settings.from_comment(comment)
         found.problems.extend((log.text(hook.name), *problem) for problem in problems)
-    for given in (commented, configured):
+    for by, given in ((BY_COMMENT, commented), (BY_TABLE, configured)):
         if given:
+            hook.set_by.update(dict.fromkeys(given, by))
             hook.timeout_seconds = given.get("timeout", hook.timeout_seconds)
             hook.goes_on = given.get("on_error", "continue" if hook.goes_on else "") == "continue"
             hook.secrets = {name.encode() for name in given.get("secrets", ())} or hook.secrets

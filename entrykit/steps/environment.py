@@ -9,18 +9,21 @@ if TYPE_CHECKING:
 
     from entrykit.settings.record import Configuration
     from entrykit.steps.inherited import Environment
+    from entrykit.steps.variables import Origins
 
 
-def resolve(environment: "Environment", configuration: "Configuration") -> set[bytes]:
+def resolve(
+    environment: "Environment", configuration: "Configuration", origins: "Origins | None" = None
+) -> set[bytes]:
     """Give each declared variable its value, checked; return the names of all secrets.
 
-    Raises StartError, status 78, with all problems.
+    `origins` is told where the values come from. Raises StartError, status 78, with all problems.
     """
     if not (configuration["env"] or configuration["env_dirs"] or configuration["env_files"]):
         return set()
     from entrykit.steps import variables  # a start without any has no need
 
-    return variables.resolve(environment, configuration)
+    return variables.resolve(environment, configuration, {} if origins is None else origins)
 
 
 def hide_from_command(

@@ -41,12 +41,12 @@ def become(start: "Start", execute: "Execute") -> None:
         kernel.forbid_new_privileges()
     if not words[0]:
         # Python refuses it with another error than the kernel's.
-        raise _cannot_run(words[0], words[0], OSError())
-    candidates = _candidates(words[0], start.search_path())
+        raise cannot_run(words[0], words[0], OSError())
+    found = candidates(words[0], start.search_path())
     start.inherited.signals.check()
     start.inherited.restore()
     failed, failure, is_there = words[0], OSError(), False
-    for candidate in candidates:
+    for candidate in found:
         try:
             execute(start.environment, candidate, words)
         except OSError as error:
@@ -56,7 +56,7 @@ def become(start: "Start", execute: "Execute") -> None:
             if not isinstance(error, _NEXT_DIRECTORY):
                 break
     start.inherited.signals.expect_broken_pipe()
-    raise _cannot_run(words[0], failed, failure)
+    raise cannot_run(words[0], failed, failure)
 
 
 def execute(environment: "Environment", path: bytes, argv: list[bytes]) -> None:
@@ -64,13 +64,15 @@ def execute(environment: "Environment", path: bytes, argv: list[bytes]) -> None:
     environment.execute(path, argv)
 
 
-def _candidates(word: bytes, search_path: bytes) -> list[bytes]:
+def candidates(word: bytes, search_path: bytes) -> list[bytes]:
+    """Return the paths that a program may have, in the order in which they are tried."""
     if b"/" in word:
         return [word]
     return [directory + b"/" + word if directory else word for directory in search_path.split(b":")]
 
 
-def _cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
+def cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
+    """Return the error, status 126 or 127, of a program at `path` that an exec has refused."""
     import errno  # even a builtin module costs 40 µs
 
     name = log.text(word)

@@ -99,6 +99,16 @@ class Journal:
         writing.write(self._path, write_out(self._started), 0o644, is_durable=True)
         return None
 
+    def look(self) -> "Entry | None":
+        """Return what the journal says now, None where there is none; change nothing.
+
+        Raises StartError where it is not to be trusted.
+        """
+        entry = self._done() or self._read()
+        if entry is None:
+            self._check_new()
+        return entry
+
     @staticmethod
     def is_lost() -> bool:
         """Return False: what the kernel holds for this process is lost with it."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from entrykit.settings.record import Configuration
     from entrykit.steps.inherited import Environment
+    from entrykit.steps.variables import Origins
 
 _FILE_LIMIT_BYTES = 1 << 20
 # Go's bufio.Scanner, by which Docker reads the file, takes no longer line with its newline.
@@ -30,11 +31,14 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read(
-    environment: "Environment", configuration: "Configuration", problems: "list[errors.Problem]"
+    environment: "Environment",
+    configuration: "Configuration",
+    problems: "list[errors.Problem]",
+    origins: "Origins",
 ) -> set[bytes]:
     """Put what directories and files give into the environment; return the directories' names.
 
-    What is wrong is added to `problems`.
+    What is wrong is added to `problems`, where the values come from to `origins`.
     """
     families = _families(configuration)
     secrets: dict[bytes, bytes] = {}
@@ -44,13 +48,19 @@ def read(
     for name, path in secrets.items():
         if _put_secret(environment, families, name, path, problems):
             given |= {name, families.get(name, [name])[0]}
+            origins[name] = variables.ENV_DIR, path
     found: dict[bytes, bytes] = {}
+    files_of: dict[bytes, bytes] = {}
     for file in configuration["env_files"]:
-        found |= _read_file(file.encode("utf-8", "surrogateescape"), problems)
+        path = file.encode("utf-8", "surrogateescape")
+        read_now = _read_file(path, problems)
+        found |= read_now
+        files_of.update(dict.fromkeys(read_now, path))
     taken = {name for name in found if _is_set(environment, families.get(name, [name]))}
     for name, value in found.items():
         if name not in taken:
             environment.set(name, value)
+            origins[name] = variables.ENV_FILE, files_of[name]
     return given
 
 

@@ -23,23 +23,32 @@ if TYPE_CHECKING:
     from entrykit.settings.record import Configuration, Variable
     from entrykit.steps.inherited import Environment
 
+    # By a variable's name where its value comes from, unless it was just given: how (one of the
+    # words below), and the name or path of it.
+    Origins = dict[bytes, tuple[str, bytes]]
+
+DEFAULT, FROM_FILE, OLD_NAME, SERVICE_LINK = "default", "file", "deprecated", "service-link"
+ENV_DIR, ENV_FILE = "env-dir", "env-file"
 _SERVICE_LINKS = (b"tcp://", b"udp://", b"sctp://")
 _NOT_SHOWN = "a value that is not shown: it is secret"
 
 
-def resolve(environment: "Environment", configuration: "Configuration") -> set[bytes]:
+def resolve(
+    environment: "Environment", configuration: "Configuration", origins: "Origins"
+) -> set[bytes]:
     """Give each declared variable its value; return the names of all secrets.
 
-    Those are the declared ones and what env-dirs have given. Raises StartError, status 78, with
+    Those are the declared ones and what env-dirs have given. `origins` is told where the values
+    come from. Raises StartError, status 78, with
     all problems; an invalid value of a secret is not in them.
     """
-    this = Resolution(environment, configuration)
+    this = Resolution(environment, configuration, origins)
     # First: what is as if not set stands in the way of no source.
     this.drop_service_links()
     if configuration["env_dirs"] or configuration["env_files"]:
         from entrykit.steps import sources  # few have some
 
-        this.secrets |= sources.read(environment, configuration, this.problems)
+        this.secrets |= sources.read(environment, configuration, this.problems, origins)
     this.take_given()
     this.check_given()
     this.check_groups()
@@ -57,10 +66,13 @@ class Resolution:
     `given` are those that the user has set; `broken` those whose value cannot be known.
     """
 
-    __slots__ = ("_configuration", "_declared", "_environment", "broken", "given", "problems",
-                 "secrets")  # fmt: skip
+    __slots__ = ("_configuration", "_declared", "_environment", "_origins", "broken", "given",
+                 "problems", "secrets")  # fmt: skip
 
-    def __init__(self, environment: "Environment", configuration: "Configuration") -> None:
+    def __init__(
+        self, environment: "Environment", configuration: "Configuration", origins: "Origins"
+    ) -> None:
+        self._origins = origins
         self._environment = environment
         self._configuration = configuration
         self._declared = configuration["env"]
@@ -88,7 +100,7 @@ class Resolution:
         """Find what the user has set, in whatever place, and put it under the variable's name."""
         for name, variable in self._declared.items():
             try:
-                value = _own_or_from_file(self._environment, name, variable)
+                value = self._own_or_from_file(name, variable)
                 if "deprecated" in variable:
                     value = self._take_from_old_names(name, variable, value)
             except StartError as error:
@@ -99,6 +111,28 @@ class Resolution:
             if value:
                 self.given.add(name)
 
+    def _own_or_from_file(self, text_name: str, variable: "Variable") -> bytes | None:
+        """Return what a name holds, taken from the file that `NAME_FILE` names where it is given.
+
+        Raises StartError.
+        """
+        name = text_name.encode()
+        value = self._environment.get(name)
+        if not has_file(variable):
+            return value
+        file_name = name + b"_FILE"
+        path = self._environment.get(file_name)
+        if not path:
+            return value
+        if value:
+            message = f"is set, and so is {file_name.decode()}"
+            raise StartError(message, hint="set one of the two")
+        value = read_value(path, file_name.decode())
+        self._environment.unset(file_name)
+        self._environment.set(name, value)
+        self._origins[name] = FROM_FILE, path
+        return value
+
     def _take_from_old_names(
         self, name: str, variable: "Variable", value: bytes | None
     ) -> bytes | None:
@@ -108,7 +142,7 @@ class Resolution:
         """
         holder = name
         for old in variable["deprecated"]:
-            old_value = _own_or_from_file(self._environment, old, variable)
+            old_value = self._own_or_from_file(old, variable)
             self._environment.unset(old.encode())
             if not old_value:
                 continue
@@ -116,6 +150,7 @@ class Resolution:
             if not value:
                 holder, value = old, old_value
                 self._environment.set(name.encode(), value)
+                self._origins[name.encode()] = OLD_NAME, old.encode()
             elif value != old_value:
                 both = f"{holder} and {old}, its deprecated names,"
                 if holder == name:
@@ -136,6 +171,7 @@ class Resolution:
         if self._environment.get(service + b"_SERVICE_HOST") is None:
             return False
         self._environment.unset(name)
+        self._origins[name] = SERVICE_LINK, b""
         return True
 
     def check_given(self) -> None:
@@ -160,6 +196,7 @@ class Resolution:
             if variable.get("default") and "parts" not in variable and self._may_default(name):
                 value = variable["default"].encode("utf-8", "surrogateescape")
                 self._environment.set(name.encode(), value)
+                self._origins[name.encode()] = DEFAULT, b""
         for name in self._configuration["composed"]:
             if self._may_default(name):
                 self._compose(name, self._declared[name])
@@ -193,6 +230,7 @@ class Resolution:
             pieces.append(value or b"")
         if name not in self.broken:
             self._environment.set(name.encode(), b"".join(pieces))
+            self._origins[name.encode()] = DEFAULT, b""
             if "type" in variable:
                 self._check_type(name, variable)
 
@@ -260,27 +298,6 @@ def spellings(name: str, variable: "Variable") -> "Iterator[str]":
         yield spelling
         if has_file(variable):
             yield f"{spelling}_FILE"
-
-
-def _own_or_from_file(
-    environment: "Environment", text_name: str, variable: "Variable"
-) -> bytes | None:
-    """Return what a name holds, taken from the file that `NAME_FILE` names where it is given."""
-    name = text_name.encode()
-    value = environment.get(name)
-    if not has_file(variable):
-        return value
-    file_name = name + b"_FILE"
-    path = environment.get(file_name)
-    if not path:
-        return value
-    if value:
-        message = f"is set, and so is {file_name.decode()}"
-        raise StartError(message, hint="set one of the two")
-    value = read_value(path, file_name.decode())
-    environment.unset(file_name)
-    environment.set(name, value)
-    return value
 
 
 def read_value(path: bytes, file_name: str) -> bytes:

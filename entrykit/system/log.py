@@ -21,6 +21,7 @@ _RED, _YELLOW, _DIM, _RESET = "\033[31m", "\033[33m", "\033[2m", "\033[0m"
 
 # One log for one process.
 _state = {"level": INFO, "colour": 0}
+_keepers: list[list[str]] = []
 
 
 def set_level(level: int) -> None:
@@ -31,6 +32,11 @@ def set_level(level: int) -> None:
 def set_colour(*, allowed: bool) -> None:
     """Allow colour or not (https://no-color.org); at first it is not."""
     _state["colour"] = allowed
+
+
+def keep(lines: list[str] | None) -> None:
+    """Add lines to `lines` instead of writing them, without colour; None: write them again."""
+    _keepers[:] = [] if lines is None else [lines]
 
 
 def text(raw: bytes) -> str:
@@ -88,6 +94,9 @@ def _with_hint(message: str, hint: str) -> str:
 
 def _write(where: str, message: str, colour: str) -> None:
     line = f"{where}: {message}" if where else message
+    if _keepers:
+        _keepers[-1].append(line)
+        return
     if _state["colour"] and colour:
         line = f"{colour}entrykit: {line}{_RESET}\n"
     else:

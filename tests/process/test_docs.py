@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .starts import SEARCH_PATH, Entrypoint, program
+from .starts import SEARCH_PATH, Entrypoint, HookDirectory, program
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,3 +72,28 @@ def test_commands_say_what_the_page_shows(page: str) -> None:
         said += [f"$ {command}", *done.stdout.splitlines()]
     times = re.compile(r"\([0-9]+ ms\)")
     assert [times.sub("(N)", line) for line in said] == times.sub("(N)", shown).splitlines()
+
+
+def test_the_plan_that_is_shown_is_what_is_printed(tmp_path: Path) -> None:
+    page = (ROOT / "docs/plan.md").read_text(encoding="utf-8")
+    (tmp_path / "entrykit.toml").write_text(block("docs/plan.md", "[htpasswd]\nusername"), "utf-8")
+    hooks = HookDirectory(tmp_path / "docker-entrypoint.d")
+    hooks.add("20-cpus.sh", block("docs/plan.md", "nproc"))
+    hooks.add("60-users.sql", "select 1\n", 0o644)
+    (shown,) = re.findall(r"^```console\n\$ (.*?)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    command, lines = shown
+    done = subprocess.run(
+        ["sh", "-c", f"umask 022; {command}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        # As the page's own has it, but for where entrykit lies.
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+    )
+    said = done.stdout.replace(str(tmp_path), "/home/me/youp0m")
+    said = said.replace(f"{Path(sys.executable).parent}:", "").replace(
+        "  PWD=/home/me/youp0m\n", ""
+    )
+    user = re.compile("  user .*")
+    assert user.sub("", said) == user.sub("", lines)

@@ -15,6 +15,7 @@ LAYERS = (
     ("__main__",),
     ("commands", "testing"),
     ("boot", "launcher"),
+    ("plan",),
     ("steps",),
     ("settings",),
     ("stock",),

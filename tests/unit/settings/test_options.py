@@ -33,6 +33,14 @@ def test_options_end_at_two_dashes_or_at_the_first_word_that_is_none(
     assert options.read_options(words) == (given, command)
 
 
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [(b"", ""), (b"0", ""), (b"off", ""), (b"1", "text"), (b"text", "text"), (b"json", "json")],
+)
+def test_a_plan_is_wanted_in_a_form(written: bytes, form: str) -> None:
+    assert options.plan_form(written) == form
+
+
 def test_an_option_without_its_value_is_a_usage_error() -> None:
     with pytest.raises(StartError, match="--skip needs a value") as refusal:
         options.read_options([b"--skip"])
@@ -96,7 +104,7 @@ def test_an_unknown_form_or_level_of_the_log_is_refused(written: bytes) -> None:
     ("given", "status"),
     [
         ({"user": b"www"}, 78),
-        ({"plan": b"1"}, 78),
+        ({"plan": b"yaml"}, 78),
         ({"init": b"yes"}, 78),
         ({"init": b"maybe"}, 78),
         ({"timeout": b"soon"}, 2),

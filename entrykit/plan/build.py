@@ -1,0 +1,135 @@
+"""Builds a plan from the steps of a start themselves: what they find is what the start would find.
+
+The order is that of `boot.start`. Where a step raises, the plan goes on and tells its problems: it
+shows all that is wrong at once, of which a start would only tell the first step's.
+"""
+
+import errno
+import os
+import posix
+from typing import TYPE_CHECKING
+
+from entrykit.plan import configuration, environment, hooks
+from entrykit.plan.record import FORMAT
+from entrykit.plan.redaction import Redaction
+from entrykit.steps import gate, handoff
+from entrykit.system import errors, files, log
+
+if TYPE_CHECKING:
+    from entrykit.plan.record import Command, Plan, Problem, Process
+    from entrykit.steps.state import Start
+    from entrykit.system.errors import StartError
+
+
+def build(this: "Start", words: list[bytes]) -> "Plan":
+    """Return the plan of a start; `words` are those after `run`.
+
+    Uses the start up: its environment becomes the command's.
+    """
+    said: list[str] = []
+    log.keep(said)
+    redaction = Redaction()
+    sources = configuration.Sources(this.settings, words)
+    is_open = gate.is_open(this.command, this.settings.program, this.settings.other_commands)
+    variables, problems = environment.resolve(this, sources, redaction, is_open=is_open)
+    found, more = hooks.find(this, sources, redaction, is_open=is_open)
+    problems += more
+    entries = environment.of_command(this, redaction)
+    will_run = any(hook["runs"] for hook in found["hooks"])
+    command, notes = _command(this, redaction, is_final=not will_run)
+    log.keep(None)
+    return {
+        "format": FORMAT,
+        "status": errors.CONFIG if problems else 0,
+        "problems": [_problem(problem) for problem in problems],
+        "notes": notes,
+        "log": said,
+        "configuration": list(configuration.settings(this.settings, sources, redaction)),
+        "gate": {"open": is_open, "reason": redaction.shown(_reason(this, is_open).encode())},
+        "variables": variables,
+        **found,
+        "command": command,
+        "environment": entries,
+        "process": _process(this, redaction),
+    }
+
+
+def _problem(problem: "errors.Problem") -> "Problem":
+    where, message, mend = problem
+    return {"where": where, "message": message, "mend": mend}
+
+
+def _reason(this: "Start", is_open: bool) -> str:  # noqa: FBT001 - a fact on its way
+    if not is_open:
+        return gate.reason(this.command, this.settings.program)
+    if not this.settings.program:
+        return "no program is configured, so every command gets the set-up"
+    if this.command.program:
+        return "the command begins with the program"
+    return f"the command is {log.text(this.command.words()[0])}, which `commands` allows"
+
+
+def _command(this: "Start", redaction: Redaction, *, is_final: bool) -> "tuple[Command, list[str]]":
+    """Return the command, and a note where its program cannot be run as things stand."""
+    words = this.command.words()
+    # Without a program the first word is what is to be run.
+    split = len(this.command.program) or 1
+    file, refusal = _look_up(words[0], this.search_path())
+    notes = []
+    if refusal is not None:
+        _, message, mend = refusal.problems[0]
+        notes.append(f"{message} ({mend})" if mend else message)
+        if not is_final:
+            notes[-1] += "; a hook may change that"
+    command: Command = {
+        "program": redaction.words(words[:split]),
+        "arguments": redaction.words(words[split:]),
+        "takes_options": bool(this.command.program),
+        "is_final": is_final,
+        "file": None if file is None else redaction.shown(file),
+    }
+    return command, notes
+
+
+def _look_up(word: bytes, search_path: bytes) -> "tuple[bytes | None, StartError | None]":
+    """Return the file that the handoff would execute, or what it would say."""
+    if not word:
+        return None, handoff.cannot_run(word, word, OSError())
+    failed, failure, is_there = word, OSError(), False
+    for candidate in handoff.candidates(word, search_path):
+        try:
+            status = posix.stat(candidate)
+            if files.is_regular(status.st_mode) and posix.access(candidate, posix.X_OK):
+                return candidate, None
+            # What execve(2) says of what is no file, or may not be executed.
+            error: OSError = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as fault:
+            error = fault
+        if not is_there:
+            failed, failure, is_there = candidate, error, isinstance(error, PermissionError)
+    return None, handoff.cannot_run(word, failed, failure)
+
+
+def _process(this: "Start", redaction: Redaction) -> "Process":
+    settings = this.settings.configuration
+    umask = settings["umask"]
+    try:
+        directory = redaction.shown(posix.getcwdb())
+    except OSError:
+        directory = "(deleted)"
+    return {
+        "uid": posix.geteuid(),
+        "gid": posix.getegid(),
+        "groups": sorted(posix.getgroups()),
+        "umask": _inherited_umask() if umask is None else f"{umask:04o}",
+        "directory": directory,
+        "no_new_privileges": settings["no_new_privileges"],
+    }
+
+
+def _inherited_umask() -> str:
+    """Return the process's umask: umask(2) could only be asked by changing it."""
+    for line in (files.read_kernel_file("/proc/self/status") or b"").splitlines():
+        if line.startswith(b"Umask:"):
+            return line.split()[1].decode()
+    return "inherited"

@@ -1,0 +1,52 @@
+"""What a plan does not show: secrets, wherever they stand, and what looks like one.
+
+A plan is pasted into a ticket. So beside what is declared secret, it hides values of variables
+whose names are those of secrets, and what stands before the `@` of a URL.
+"""
+
+import re
+from collections.abc import Iterable
+
+# Less would hide every `1` where a secret is `1`, and so tell what the secret is.
+_SHORTEST_BYTES = 4
+_SECRET = b"(secret)"
+_TELLING = re.compile(
+    r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|(^|_)(KEY|PW|PWD|PASS|DSN)$"
+)
+_PATHS = ("_FILE", "_PATH", "_DIR")
+_USER_IN_URL = re.compile(r"(?<=://)[^/\s]*@")
+
+
+class Redaction:
+    """Knows the secrets of one start, and takes them out of texts."""
+
+    def __init__(self) -> None:
+        self._values: list[bytes] = []
+
+    def hide(self, values: Iterable[bytes | None]) -> None:
+        """Hide these values wherever they stand from now on."""
+        found = {value for value in values if value and len(value) >= _SHORTEST_BYTES}
+        # One that holds another goes first.
+        self._values = sorted(found | set(self._values), key=len, reverse=True)
+
+    def shown(self, raw: bytes) -> str:
+        """Return bytes as text, surrogate escapes for what is not UTF-8, without secrets."""
+        # In the bytes: as text, a character may begin in a secret and end behind it.
+        for value in self._values:
+            raw = raw.replace(value, _SECRET)
+        return _USER_IN_URL.sub("***@", raw.decode("utf-8", "surrogateescape"))
+
+    def words(self, raw: Iterable[bytes]) -> list[str]:
+        """Return words as texts without secrets."""
+        return [self.shown(word) for word in raw]
+
+
+def tells_a_secret(name: str) -> bool:
+    """Tell whether a variable that is not declared secret is named like one."""
+    upper = name.upper()
+    # PWD is the working directory.
+    return (
+        upper not in ("PWD", "OLDPWD")
+        and not upper.endswith(_PATHS)
+        and bool(_TELLING.search(upper))
+    )
