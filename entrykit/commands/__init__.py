@@ -13,6 +13,7 @@ from entrykit.system.errors import StartError
 COMMANDS = {
     "run": "run the hooks, then become the command",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
+    "check": "find what is wrong with hooks and configuration, running nothing",
     "wait": "wait until servers, sockets and files are there",
     "htpasswd": "make and edit htpasswd files, and verify passwords",
     "env": "list the variables that an image understands",
