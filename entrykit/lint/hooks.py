@@ -127,7 +127,7 @@ def _shell_faults(
         # Only what has run `shopt` would understand its patterns.
         program += [b"-O", b"extglob"]
     try:
-        place = os.path.abspath(files.place(hook.path))
+        place = os.path.join(b".", files.place(hook.path))
         ended = subprocess.run(  # noqa: S603 - the hook's shell
             [*program, b"-n", place],
             stdin=subprocess.DEVNULL,

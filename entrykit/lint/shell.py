@@ -67,7 +67,7 @@ class _Scanner:
                 break
         del self._stack[depth:]
 
-    def _step(self, place: int, end: int) -> int:
+    def _step(self, place: int, end: int) -> int:  # noqa: PLR0911 - a return for each kind
         """Take what stands at a place; return the next one."""
         text, context = self.text, self._stack[-1]
         character = text[place]
@@ -88,7 +88,7 @@ class _Scanner:
             return self._plain(place, end)
         return place + 1 + (character == "\\")
 
-    def _plain(self, place: int, end: int) -> int:
+    def _plain(self, place: int, end: int) -> int:  # noqa: PLR0911 - a return for each kind
         """Take a piece of a command outside of quotes."""
         text = self.text
         character = text[place]

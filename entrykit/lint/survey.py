@@ -101,6 +101,7 @@ class Survey:
         path = self.target.configuration
         if path is None:
             return record.empty()
+        content = b""
         try:
             content = files.read(path, configure.CONFIGURATION_LIMIT_BYTES)
             self.note_lines(content)
@@ -112,6 +113,8 @@ class Survey:
                 number = int(line) if line.isdecimal() else 0
                 if at_line := _AT_LINE.search(message):
                     number = int(at_line[1])
+                elif "at end of document" in message:
+                    number = content.rstrip(b"\n").count(b"\n") + 1
                 code = "configuration" if where else "unreadable"
                 self.found.append(findings.make(code, path, number, message, mend))
             return record.empty()
