@@ -1,6 +1,5 @@
 """Looks at an image: its configuration, its hook directories, its hooks and its templates."""
 
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from entrykit.steps.discover import Discovery, Hook
     from entrykit.steps.search import Listing
 
-_AT_LINE = re.compile(r"at line (\d+)")
 _COMMENT = b"entrykit:"
 _COMMENT_LINES = 20
 
@@ -111,9 +109,7 @@ class Survey:
             for where, message, mend in error.problems:
                 line = where.removeprefix(log.text(path)).removeprefix(":")
                 number = int(line) if line.isdecimal() else 0
-                if at_line := _AT_LINE.search(message):
-                    number = int(at_line[1])
-                elif "at end of document" in message:
+                if "at end of document" in message:
                     number = content.rstrip(b"\n").count(b"\n") + 1
                 code = "configuration" if where else "unreadable"
                 self.found.append(findings.make(code, path, number, message, mend))

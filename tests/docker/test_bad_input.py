@@ -66,7 +66,7 @@ CASES = {
     ),
     "no-toml": Case(
         [
-            f"{CONFIGURATION}: it is not valid TOML: {TOMLLIB_SAYS}",
+            f"{CONFIGURATION}:1: it is not valid TOML: {TOMLLIB_SAYS}",
         ],
         files=configured("program /srv/youp0m\n"),
     ),

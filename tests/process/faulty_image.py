@@ -58,7 +58,7 @@ HOOKS: tuple[tuple[str, str, str | bytes, int, tuple[tuple[str, int], ...]], ...
     (OWN, "19-world.sh", SH, 0o757, (("world-writable", 0),)),
     (OWN, "20-group.sh", SH, 0o775, (("group-writable", 0),)),
     (OWN, "21-named.sh", SH + "# entrykit: secrets=NOBODYS\n", 0o755, (("undeclared-secret", 2),)),
-    (OWN, "22-secret.sh", SH + "echo\ncat <<E\n$DB_PASSWORD\nE\n", 0o755, (("secret-not-named", 4),)),
+    (OWN, "22-secret.sh", SH + "cat <<E\n$DB_PASSWORD\nE\n", 0o755, (("secret-not-named", 3),)),
     (OWN, "23-near.sh", SH + 'echo "${LISTEN_PROT:-}"\n', 0o755, (("misspelt-variable", 2),)),
     (OWN, "24-other.sh", SH + "echo $OTHER\n", 0o755, (("undeclared-variable", 2),)),
     (

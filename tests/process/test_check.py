@@ -159,8 +159,10 @@ def test_the_text_has_file_line_severity_code_message_and_mend(image: Path) -> N
     shown = path.relative_to(image.parent)
     assert ended.stdout.splitlines() == [
         f"{shown}: warning world-writable: everybody can write it: its mode is 0757 (chmod o-w it)",
-        f'{shown}:2: error shell-syntax: sh refuses its syntax: Syntax error: "fi" unexpected'
-        " (correct it)",
+        (
+            f'{shown}:2: error shell-syntax: sh refuses its syntax: Syntax error: "fi" unexpected'
+            " (correct it)"
+        ),
     ]
     assert ended.stderr == "entrykit: 1 hook: 1 error, 1 warning, 0 notes\n"
 
@@ -220,8 +222,10 @@ def test_hook_directories_with_one_configuration_are_one_search_path(tmp_path: P
     ended = check("hooks.d", "more.d", directory=tmp_path)
     assert ended.stdout.splitlines() == [
         "more.d/10-a.sh: note replaced: it replaces the one in hooks.d",
-        "more.d/10-a.sh:2: warning misspelt-variable: it reads A_WORD, which is not declared"
-        " (did you mean B_WORD?)",
+        (
+            "more.d/10-a.sh:2: warning misspelt-variable: it reads A_WORD, which is not declared"
+            " (did you mean B_WORD?)"
+        ),
     ]
 
 

@@ -47,7 +47,7 @@ def test_a_thread_of_a_hook_is_waited_for(entrypoint: Entrypoint) -> None:
 
 def test_a_source_that_is_too_deep_for_the_compiler_fails_its_hook(entrypoint: Entrypoint) -> None:
     entrypoint.hooks.add("10-deep.py", TOO_DEEP)
-    assert_failed(entrypoint, 1, "10-deep.py: failed with exit status 1")
+    assert_failed(entrypoint, 1, "10-deep.py: raised MemoryError; exit status 1")
 
 
 @pytest.mark.parametrize("junk", ["junk", ".", "N", "(x) a text", "[1, 2]"])
