@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -354,3 +355,40 @@ def test_a_bake_warns_of_what_is_no_error_and_refuses_what_is(image: Path, tmp_p
         ' Syntax error: "fi" unexpected (correct it)'
     )
     assert not (tmp_path / "entrypoint").exists()
+
+
+def test_the_page_shows_what_is_said(tmp_path: Path) -> None:
+    page = (ROOT / "docs/check.md").read_text(encoding="utf-8")
+    script, configuration, said = (
+        re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        for language in ("sh", "toml", "text")
+    )
+    (tmp_path / "hooks.d").mkdir()
+    path = tmp_path / "hooks.d/20-say.sh"
+    path.write_text(script[0], encoding="utf-8")
+    path.chmod(0o755)
+    (tmp_path / "entrykit.toml").write_text(configuration[0], encoding="utf-8")
+    ended = check("hooks.d", directory=tmp_path)
+    assert ended.stdout + ended.stderr == said[0]
+
+
+def test_the_hook_for_pre_commit_is_what_is_documented(tmp_path: Path) -> None:
+    text = (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+    fields = dict(re.findall(r"^(?:- |  )(\w+): (.*)$", text, re.MULTILINE))
+    assert (fields["id"], fields["pass_filenames"]) == ("entrykit-check", "false")
+    (tmp_path / "docker-entrypoint.d").mkdir()
+    program, *words = fields["entry"].split()
+    assert program == "entrykit"
+    (argument,) = re.findall(r"\[(.*)\]", fields["args"])
+    ended = subprocess.run(
+        [sys.executable, "-m", "entrykit", *words, argument],
+        check=False,
+        cwd=tmp_path,
+        env={"PATH": SEARCH_PATH, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+    )
+    assert ended.returncode == 0
+    pattern = re.compile(fields["files"])
+    assert pattern.search("docker-entrypoint.d/10-a.sh")
+    assert pattern.search("image/entrykit.toml")
+    assert not pattern.search("README.md")
