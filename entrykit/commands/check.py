@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="the configuration file, instead of those that are found [ENTRYKIT_CONFIG]",
+        help="the configuration file, instead of those that are found",
     )
     parser.add_argument(
         "--format",

@@ -57,7 +57,8 @@ class Survey:
     ) -> list[Finding]:
         """Return what a start does not find itself."""
         own = [one for one in found.hooks if one.directory != search.STOCK_DIRECTORY]
-        result = [one for path, *_ in listings for one in hooks.writable(path)]
+        directories = [one[0] for one in listings if one[0] != search.STOCK_DIRECTORY]
+        result = [one for path in directories for one in hooks.writable(path)]
         if self.target.configuration:
             result += hooks.writable(self.target.configuration)
             result += variables.declared_secrets(

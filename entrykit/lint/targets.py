@@ -58,7 +58,7 @@ def find(names: list[bytes], configuration: bytes | None, told: dict[str, bytes]
         return [Target(configuration=path, told=told, search_path=here)]
     found: list[Target] = []
     by_configuration: dict[bytes, Target] = {}
-    for name in names:
+    for name in (given.rstrip(b"/") or b"/" for given in names):
         if not os.path.isdir(name):
             what = "it is no directory" if os.path.lexists(name) else "no such directory"
             raise StartError(f"cannot check {log.text(name)}: {what}", errors.USAGE)

@@ -285,7 +285,8 @@ def read_value(path: bytes, file_name: str) -> bytes:
     except StartError as error:
         if path.startswith(b"/"):
             ((_, message, hint),) = error.problems
-            hint = hint or f"mount it there, or change {file_name}"
+            if "no such file" in message:
+                hint = f"mount it there, or change {file_name}"
             raise StartError(message, hint=hint) from None
         message = f"cannot read the file that {file_name} names"
         raise StartError(message, hint="it is no absolute path") from None

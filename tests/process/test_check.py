@@ -122,6 +122,72 @@ def test_nothing_is_found_in_the_stock_hooks() -> None:
     assert check("hooks").stdout == ""
 
 
+@pytest.mark.parametrize("kind", ["fifo", "directory", "large"])
+def test_a_configuration_that_is_no_small_file_is_unreadable(image: Path, kind: str) -> None:
+    config = image / faulty_image.CONFIG
+    config.unlink()
+    if kind == "fifo":
+        os.mkfifo(config, 0o644)
+    elif kind == "directory":
+        config.mkdir(0o755)
+    else:
+        config.write_text("#" * (2 << 20), encoding="utf-8")
+    assert found_in(image) == {("unreadable", faulty_image.CONFIG, 0)}
+
+
+def test_a_template_that_is_no_file_is_unreadable(image: Path) -> None:
+    config = image / faulty_image.CONFIG
+    config.write_text('[templates]\nfrom = "/srv/t"\nto = "/run/t"\n', encoding="utf-8")
+    assert found_in(image) == set()
+    (image / "srv/t").mkdir(parents=True)
+    os.mkfifo(image / "srv/t/a.template", 0o644)
+    assert {code for code, _, _ in found_in(image)} == {"unreadable"}
+
+
+def test_a_secret_that_the_configuration_names_for_a_hook_has_its_line_there(image: Path) -> None:
+    hook(image, "10-a.sh", "#!/bin/sh\necho $ITS_SECRET\n")
+    config = image / faulty_image.CONFIG
+    text = '[env.OTHERS]\n\n[hooks."10-a.sh"]\nsecrets = ["ITS_SECRET"]\n'
+    config.write_text(text, encoding="utf-8")
+    script = f"{faulty_image.DERIVED}/10-a.sh"
+    assert found_in(image) == {
+        ("undeclared-secret", faulty_image.CONFIG, 4),
+        ("secret-name", script, 2),
+    }
+    config.write_text(text + "[env.ITS_SECRET]\nsecret = true\n", encoding="utf-8")
+    assert found_in(image) == set()
+    config.write_text('env-dirs = ["/run/secrets"]\n' + text, encoding="utf-8")
+    assert found_in(image) == {("secret-name", script, 2)}
+
+
+def test_what_another_hook_sets_is_declared_enough(image: Path) -> None:
+    (image / faulty_image.CONFIG).write_text("[env.OTHERS]\n", encoding="utf-8")
+    hook(image, "10-a.sh", '#!/bin/sh\necho 1 >"$ENTRYKIT_ENV/FROM_SHELL"\n')
+    hook(image, "20-b.envsh", "export FROM_SOURCED=1\n", 0o644)
+    hook(image, "30-c.py", "def hook(start):\n    start.env['FROM_PYTHON'] = '1'\n", 0o644)
+    hook(image, "40-d.sh", "#!/bin/sh\necho $FROM_SHELL $FROM_SOURCED $FROM_PYTHON $NONE\n")
+    path = f"{faulty_image.DERIVED}/40-d.sh"
+    assert found_in(image) == {("undeclared-variable", path, 2)}
+
+
+def test_this_machine_is_looked_at_as_a_start_is_told(image: Path) -> None:
+    hook(image, "10-a.sh", "#!/bin/sh\nfi\n")
+    hooks = image / faulty_image.DERIVED
+    ended = check(ENTRYKIT_HOOKS=str(hooks))
+    assert ended.returncode == 1
+    assert ended.stdout.startswith(f"{hooks}/10-a.sh:2: error shell-syntax: ")
+    ended = check(ENTRYKIT_HOOKS=str(hooks), ENTRYKIT_SKIP="10-a.sh")
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+@pytest.mark.usefixtures("image")
+def test_a_configuration_that_is_named_is_the_machines_not_the_images(tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text("progam = 1\n", encoding="utf-8")
+    ended = check("image", "--config", "other.toml", directory=tmp_path)
+    assert ended.stdout.startswith(f"{other}:1: error configuration: unknown key progam")
+
+
 def test_nothing_of_a_hook_is_executed(image: Path) -> None:
     spoken = image / "spoken"
     hook(image, "10-a.sh", f"#!/bin/sh\n: >{spoken}\n")
