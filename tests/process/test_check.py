@@ -188,6 +188,22 @@ def test_a_configuration_that_is_named_is_the_machines_not_the_images(tmp_path: 
     assert ended.stdout.startswith(f"{other}:1: error configuration: unknown key progam")
 
 
+def test_what_is_written_is_utf_8_in_any_locale(image: Path) -> None:
+    hook(image, "10-ü.sh", "#!/bin/sh\nfi\n")
+    ended = check("image", directory=image.parent, PYTHONIOENCODING="ascii")
+    assert ended.stdout.startswith("image/docker-entrypoint.d/10-ü.sh:2: error shell-syntax: ")
+
+
+@pytest.mark.parametrize("output", [">&-", ">/dev/full"])
+def test_an_output_that_cannot_be_written_is_one_line(image: Path, output: str) -> None:
+    hook(image, "10-a.sh", "#!/bin/sh\nfi\n")
+    words = ["sh", "-c", f'exec "$@" {output}', "sh", sys.executable, "-m", "entrykit", "check"]
+    ended = subprocess.run([*words, image], check=False, capture_output=True, text=True, cwd=ROOT)
+    assert ended.returncode == 78
+    assert ended.stderr.startswith("entrykit: cannot write standard output: ")
+    assert ended.stderr.count("\n") == 1
+
+
 def test_nothing_of_a_hook_is_executed(image: Path) -> None:
     spoken = image / "spoken"
     hook(image, "10-a.sh", f"#!/bin/sh\n: >{spoken}\n")
