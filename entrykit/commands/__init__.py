@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "run the hooks, then become the command",
     "plan": "show what a start would do, without doing it",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
+    "check": "find what is wrong with hooks and configuration, running nothing",
     "wait": "wait until servers, sockets and files are there",
     "htpasswd": "make and edit htpasswd files, and verify passwords",
     "env": "list the variables that an image understands",

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import entrykit
+from entrykit.lint import findings, templates
+from entrykit.lint.survey import Survey
+from entrykit.lint.targets import Target
 from entrykit.settings import options
-from entrykit.steps import configure, discover, inherited, kinds, python_hook, search
+from entrykit.steps import configure, discover, inherited, search
 from entrykit.system import files, log, writing
 from entrykit.system.errors import StartError
 
@@ -26,7 +29,8 @@ DESCRIPTION = """\
 Check the configuration and the hooks that are there, and write the launcher: the file that the
 image's ENTRYPOINT names, and beside it FILE.baked with compiled code and parsed configuration.
 A configuration that differs at the start is parsed afresh; a mounted hook needs no new bake.
-Exit status 78 where a start would fail on what was checked; nothing is written then."""
+Exit status 78 where a start would fail on what was checked; nothing is written then. What
+`entrykit check` warns of is a warning here too."""
 
 PACKAGE = Path(entrykit.__file__).parent
 # What every start needs, and what those need beside it that are told something by a variable,
@@ -98,7 +102,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if "config" in told:
         told["config"] = os.path.abspath(told["config"])
     settings, configuration = _read_configuration(told)
-    _check_hooks(settings)
+    _check(settings, configuration)
     output = os.path.abspath(arguments.output)
     if os.path.isdir(output):
         raise StartError(f"cannot write {output}: it is a directory", hint="-o names a file")
@@ -139,17 +143,26 @@ def _read_configuration(told: dict[str, bytes]) -> "tuple[Settings, BakedConfigu
     return settings, (path, content, settings.configuration)
 
 
-def _check_hooks(settings: "Settings") -> None:
+def _check(settings: "Settings", baked: "BakedConfiguration") -> None:
     """Report what is wrong with the hooks that are there. Raises StartError, status 78."""
+    path, content, _ = baked
     search_path = os.fsencode(os.environ.get("PATH", "")) or inherited.DEFAULT_SEARCH_PATH
-    found = discover.discover(settings, search.search(settings), search_path)
-    for hook in found.hooks:
-        if hook.kind == kinds.PYTHON:
-            try:
-                compile(Path(os.fsdecode(hook.path)).read_bytes(), log.text(hook.path), "exec")
-            except python_hook.COMPILE_ERRORS as error:
-                place = f"{log.text(hook.path)}:{getattr(error, 'lineno', None) or 1}"
-                found.problems.append((place, f"it is not Python: {error}", "correct it"))
+    target = Target(configuration=None if content is None else path, search_path=search_path)
+    survey = Survey(target)
+    survey.note_lines(content or b"")
+    listings = search.search(settings)
+    found = discover.discover(settings, listings, search_path)
+    further = survey.look_further(found, settings, listings)
+    places = templates.directories(settings.configuration)
+    further += survey.look_into_templates(places, settings)
+    for one in findings.ordered(further):
+        where, message, hint = findings.problem(one, log.text(one.path))
+        if one.severity == findings.ERROR:
+            found.problems.append((where, message, hint))
+        elif one.severity == findings.WARNING:
+            log.warn(message, where, hint)
+        else:
+            log.debug(message, where)
     discover.report(found, settings)
     for hook in found.hooks:
         log.debug(f"is a hook, in {log.text(hook.directory)}", log.text(hook.name))

@@ -3,6 +3,7 @@
 Not part of a plain start: the launcher brings the file parsed, and tomllib costs 9 ms.
 """
 
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +16,8 @@ from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
     from entrykit.settings.record import Configuration, HookSettings
+
+_AT_LINE = re.compile(r"at line (\d+)")
 
 
 def parse(content: bytes, name: str) -> "Configuration":
@@ -31,7 +34,9 @@ def parse(content: bytes, name: str) -> "Configuration":
     except (ValueError, RecursionError) as error:
         # A number of more than 4,300 digits is a ValueError of its own.
         hint = "save it as UTF-8 without BOM" if content.startswith(b"\xef\xbb\xbf") else ""
-        raise StartError(f"it is not valid TOML: {error}", hint=hint, where=name) from None
+        place = _AT_LINE.search(str(error))
+        where = f"{name}:{place[1]}" if place else name
+        raise StartError(f"it is not valid TOML: {error}", hint=hint, where=where) from None
     reader = Reader(text, name)
     configuration = record.empty()
     for key, given in document.items():

@@ -71,7 +71,8 @@ def is_variable_name(name: bytes) -> bool:
 def check_name(name: bytes) -> None:
     """Raise StartError where a hook cannot set or unset a variable of this name."""
     if not is_variable_name(name):
-        raise StartError(f"asked for a variable with an impossible name: {log.text(name)}")
+        message = f"asked for a variable with an impossible name: {log.text(name)}"
+        raise StartError(message, hint="a name has letters, digits and _, no digit first")
     if name.startswith(PREFIX):
         raise StartError(f"asked for {name.decode()}: ENTRYKIT_ names are entrykit's own")
 

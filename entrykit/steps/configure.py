@@ -121,7 +121,7 @@ def _read_configuration(path: bytes, *, must_exist: bool) -> bytes | None:
 
 def _exists(path: bytes) -> bool:
     try:
-        posix.lstat(path)
+        posix.lstat(files.place(path))
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:

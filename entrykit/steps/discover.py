@@ -141,7 +141,7 @@ def _look_into(
     for name in names:
         path = directory + b"/" + name
         try:
-            status = posix.stat(path)
+            status = posix.stat(files.place(path))
         except OSError as fault:
             # No fault yet: a later directory may replace it, and a skip leave it out.
             _put(found, places, name, (directory, fault, modes_say_nothing))
@@ -282,7 +282,7 @@ def _named_by_section(configuration: "Configuration", section: str) -> set[bytes
 
     Any of them may be a secret: an env-dir makes it one.
     """
-    named = _strings(configuration["sections"][section])
+    named = strings(configuration["sections"][section])
     return {
         name.encode()
         for name in configuration["env"]
@@ -290,9 +290,9 @@ def _named_by_section(configuration: "Configuration", section: str) -> set[bytes
     }
 
 
-def _strings(value: object) -> list[str]:
+def strings(value: object) -> list[str]:
     """Return all strings in a value, however deep in lists and tables."""
     if isinstance(value, str):
         return [value]
     inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
-    return [string for one in inner for string in _strings(one)]
+    return [string for one in inner for string in strings(one)]

@@ -82,7 +82,7 @@ def cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
         if _is_there(path):
             message = f"cannot run {name}: its interpreter or its loader is missing"
             return StartError(message, errors.NOT_FOUND, "see its first line, or `ldd` it")
-        hint = ""
+        hint = "install it in the image, or correct the command"
         if word.startswith(b"-"):
             hint = "an option needs a `program` to stand after: set it in the configuration"
         where = "" if b"/" in word else " in PATH"

@@ -164,7 +164,8 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         return StartError("was ended, since the lock that it runs under was lost")
     if ending.timed_out:
         limit = log.duration(hook.timeout_seconds or 0)
-        return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT)
+        hint = "see what it waits for, or raise its timeout"
+        return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT, hint)
     if ending.signal:
         return StartError(f"was killed by {signals.name(ending.signal)}", ending.status)
     if hook.kind == kinds.PYTHON:
@@ -173,7 +174,13 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         problems = python_hook.read_problems(report)
         if problems:
             return errors.together(_with_status(problems, ending.status), ending.status)
-    return StartError(f"failed with exit status {ending.status}", ending.status)
+    # As shells say it of what they call (POSIX XCU 2.8.2).
+    hints = {
+        errors.CANNOT_EXECUTE: "it calls a program that may not be executed: see what it printed",
+        errors.NOT_FOUND: "it calls a program that is not there: see what it printed",
+    }
+    hint = hints.get(ending.status, "")
+    return StartError(f"failed with exit status {ending.status}", ending.status, hint)
 
 
 def _with_status(problems: "Sequence[Problem]", status: int) -> "Sequence[Problem]":

@@ -59,7 +59,7 @@ def classify(  # noqa: PLR0911 - a return for each question
     if words := _runner(name, runners):
         return _by_runner(words, path, search_path)
     if name.endswith(b".envsh"):
-        shell = _interpreter(head) if hashbang else [_SHELL]
+        shell = interpreter(head) if hashbang else [_SHELL]
         return _text_fault(head) or _shell_fault(shell, search_path) or (SOURCED, shell, "", "")
     if name.endswith(b".py") and not hashbang:
         return PYTHON, [], "", ""
@@ -73,10 +73,15 @@ def classify(  # noqa: PLR0911 - a return for each question
             return SKIPPED, [], "it is not executable", _mend(name)
         if not hashbang:
             return _by_shell(path, head)
-        words = _interpreter(head)
+        words = interpreter(head)
         fault = _text_fault(head) or _shell_fault(words, search_path)
         return fault or (PROGRAM, [*words, path], "", "")
     return SKIPPED, [], "nothing says how to run it", _mend(name)
+
+
+def forget_programs() -> None:
+    """Look for each program anew: they are looked for in another tree."""
+    _found_programs.clear()
 
 
 def find_program(word: bytes, search_path: bytes) -> bytes:
@@ -94,11 +99,12 @@ def _find_program(word: bytes, search_path: bytes) -> bytes:
     )
     for candidate in candidates:
         try:
-            status = posix.stat(candidate)
+            place = files.place(candidate)
+            status = posix.stat(place)
         except (OSError, ValueError):
             # A NUL byte in a `#!` line is a ValueError.
             continue
-        if files.is_regular(status.st_mode) and posix.access(candidate, posix.X_OK):
+        if files.is_regular(status.st_mode) and posix.access(place, posix.X_OK):
             return candidate
     return b""
 
@@ -121,13 +127,13 @@ def _by_runner(words: list[bytes], path: bytes, search_path: bytes) -> "Kind":
 
 
 def _executed(path: bytes, head: bytes, search_path: bytes) -> "Kind":
-    if not posix.access(path, posix.X_OK):
+    if not posix.access(files.place(path), posix.X_OK):
         message = "it has an x bit but may not be executed"
         hint = f"let uid {posix.geteuid()} execute it, and mount it without noexec"
         return FAULT, [], message, hint
     if head.startswith(_ELF):
         return _architecture_fault(head) or (PROGRAM, [path], "", "")
-    fault = _text_fault(head) or _shell_fault(_interpreter(head), search_path)
+    fault = _text_fault(head) or _shell_fault(interpreter(head), search_path)
     return fault or (PROGRAM, [path], "", "")
 
 
@@ -149,7 +155,7 @@ def _text_fault(head: bytes) -> "Kind | None":
     return None
 
 
-def _interpreter(head: bytes) -> list[bytes]:
+def interpreter(head: bytes) -> list[bytes]:
     """Return the words of a `#!` line as the kernel splits it: at most one argument (execve(2))."""
     line = head[2:].partition(b"\n")[0].strip(b" \t")
     words = line.replace(b"\t", b" ").split(b" ", 1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from entrykit.steps.inherited import Environment
 
 # Set by engines, shells and login everywhere, and meant for nobody here.
-_WELL_KNOWN = {
+WELL_KNOWN = {
     "HOME", "HOSTNAME", "LANG", "LANGUAGE", "LOGNAME", "MAIL", "NO_COLOR", "OLDPWD", "PATH", "PWD",
     "SHELL", "SHLVL", "TERM", "TZ", "USER", "container", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "DEBIAN_FRONTEND",
@@ -37,7 +37,7 @@ def find(
         if not environment.get(raw) or len(raw) < _SHORTEST - 1:
             continue
         name = log.text(raw)
-        if name in known or name in _WELL_KNOWN:
+        if name in known or name in WELL_KNOWN:
             continue
         for other in meant:
             if is_near(name, other) and not _is_service_link(raw, environment):

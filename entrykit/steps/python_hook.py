@@ -224,9 +224,9 @@ def _run(hook: "Hook", given: HookStart, code: "CodeType | None", report: int) -
     """Be the child: run the hook, write its report, return its exit status."""
     try:
         status, content = _outcome(hook, given, code)
-    except BaseException:  # noqa: BLE001 - whatever a hook raises is the hook's, and printed
+    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is the hook's
         _print_traceback()
-        status, content = 1, None
+        status, content = 1, (_PROBLEMS, (_raised(error, _text(hook.path)),))
     _finish()
     try:
         writing.write_all(
@@ -237,6 +237,19 @@ def _run(hook: "Hook", given: HookStart, code: "CodeType | None", report: int) -
         log.warn(reason, log.text(hook.name), "it has closed a descriptor that is not its own")
         return status or 1
     return status
+
+
+def _raised(error: BaseException, path: str) -> "Problem":
+    """Return what a hook has ended by. Not its text, which may hold what is secret."""
+    trace, line = error.__traceback__, 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == path:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    if isinstance(error, SyntaxError) and not line:
+        return "", f"is not Python: {error.msg}, line {error.lineno}", "correct it"
+    where = f" in line {line}" if line else ""
+    return "", f"raised {log.text(_raw(type(error).__name__))}{where}", "its traceback stands above"
 
 
 def _outcome(

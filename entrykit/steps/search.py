@@ -5,6 +5,8 @@ Imported by every start: builtin modules only.
 
 import posix
 
+from entrykit.system import files
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.steps.configure import Settings
@@ -36,7 +38,7 @@ def search(settings: "Settings") -> "list[Listing]":
 
 def _look_into(directory: bytes, *, is_named: bool) -> "Listing":
     try:
-        return directory, posix.listdir(directory), None, is_named
+        return directory, posix.listdir(files.place(directory)), None, is_named
     except FileNotFoundError as error:
         return directory, [], error if is_named else None, is_named
     except OSError as error:

@@ -308,9 +308,12 @@ def read_value(path: bytes, file_name: str) -> bytes:
     """
     try:
         content = files.read(path, files.SECRET_LIMIT_BYTES)
-    except StartError:
+    except StartError as error:
         if path.startswith(b"/"):
-            raise
+            ((_, message, hint),) = error.problems
+            if "no such file" in message:
+                hint = f"mount it there, or change {file_name}"
+            raise StartError(message, hint=hint) from None
         message = f"cannot read the file that {file_name} names"
         raise StartError(message, hint="it is no absolute path") from None
     value = content.rstrip(b"\n").removesuffix(b"\r")

@@ -55,7 +55,7 @@ def set_up(start: "HookStart") -> str:
     trees = [Tree(table) for table in config.get("tables", [config])]
     problems = rendering.Problems()
     for tree in trees:
-        _find(tree, problems)
+        find(tree, problems)
         tree.parents = _parents(tree)
     _find_clashes(trees, problems)
     variables = {os.fsencode(name): os.fsencode(value) for name, value in start.env.items()}
@@ -94,7 +94,7 @@ def _said(tree: Tree) -> str:
     return said if changed == count else f"{said}, {changed} changed"
 
 
-def _find(tree: Tree, problems: rendering.Problems) -> None:
+def find(tree: Tree, problems: rendering.Problems) -> None:
     """Find the templates of a tree, links followed; note what cannot be read."""
     pending: list[tuple[bytes, tuple[tuple[int, int], ...]]] = [(b"", ())]
     while pending:

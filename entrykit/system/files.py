@@ -10,6 +10,10 @@ import posix
 from entrykit.system import log
 from entrykit.system.errors import StartError, os_reason
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SECRET_LIMIT_BYTES = 65536
 _KERNEL_FILE_LIMIT_BYTES = 16 << 20
 
@@ -20,6 +24,20 @@ _KINDS = {
     0o010000: "a FIFO", 0o020000: "a character device", _KIND_DIRECTORY: "a directory",
     0o060000: "a block device", 0o120000: "a link", 0o140000: "a socket",
 }  # fmt: skip
+
+# What says where a path lies, where that is not at the path itself: `check` looks into the tree of
+# an image that is not its own root.
+_finders: "list[Callable[[bytes], bytes]]" = []
+
+
+def find_by(finder: "Callable[[bytes], bytes] | None") -> None:
+    """Look for hooks, configuration and programs where `finder` says; None: at their own paths."""
+    _finders[:] = [finder] if finder else []
+
+
+def place(path: bytes) -> bytes:
+    """Return where a path lies. Raises OSError where links lead in a circle."""
+    return _finders[0](path) if _finders else path
 
 
 def is_regular(mode: int) -> bool:
@@ -58,7 +76,8 @@ def read(
     shown = log.text(path)
     flags = _READ if follow else _READ | posix.O_NOFOLLOW
     try:
-        descriptor = posix.open(path, flags, dir_fd=within)
+        where = place(path) if within is None else path
+        descriptor = posix.open(where, flags, dir_fd=within)
     except OSError as error:
         raise cannot("read", path, error) from None
     try:

@@ -66,7 +66,7 @@ CASES = {
     ),
     "no-toml": Case(
         [
-            f"{CONFIGURATION}: it is not valid TOML: {TOMLLIB_SAYS}",
+            f"{CONFIGURATION}:1: it is not valid TOML: {TOMLLIB_SAYS}",
         ],
         files=configured("program /srv/youp0m\n"),
     ),
@@ -134,7 +134,10 @@ def secrets(engine: Engine, image: str) -> str:
         ("/s/fifo", "it is a FIFO, not a regular file"),
         ("/s/huge", "it has 1073741824 bytes, more than 65536"),
         ("/s/closed", "permission denied (make it accessible for uid 10001)"),
-        ("/s/missing", "no such file or directory"),
+        (
+            "/s/missing",
+            "no such file or directory (mount it there, or change YOUP0M_PASSWORD_FILE)",
+        ),
         ("/dev/zero", "it is a character device, not a regular file"),
         ("/proc/self/mem", "input/output error"),
     ],

@@ -54,7 +54,10 @@ def test_a_command_ends_with_its_own_status(engine: Engine, image: str) -> None:
 def test_a_command_that_is_not_there_is_127(engine: Engine, image: str) -> None:
     outcome = engine.run(image, "no-such-program")
     assert outcome.status == 127
-    assert outcome.log[-1] == "entrykit: cannot find the command no-such-program in PATH"
+    assert outcome.log[-1] == (
+        "entrykit: cannot find the command no-such-program in PATH"
+        " (install it in the image, or correct the command)"
+    )
 
 
 @pytest.mark.parametrize(

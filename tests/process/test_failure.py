@@ -11,7 +11,7 @@ import pytest
 from .starts import PATIENCE_SECONDS, Entrypoint, Given
 from .test_signals import Gate
 
-PROMISED_TAIL = r" after [0-9.]+ m?s, in {directory}; the command was not started"
+PROMISED_TAIL = r" after [0-9.]+ m?s, in {directory}; the command was not started(?: \(.*\))?"
 
 
 def assert_failed(entrypoint: Entrypoint, status: int, message: str) -> list[str]:
@@ -144,10 +144,13 @@ def test_on_error_continue_drops_the_changes_and_goes_on(entrypoint: Entrypoint)
     ended = entrypoint.run("sh", "-c", 'echo "${VALUE-unset} $#"', "sh")
     assert (ended.status, ended.stdout) == (0, b"unset 0\n")
     assert "next: unset" in ended.lines
-    for name, status in (("10-fails.sh", 5), ("20-fails.envsh", 6), ("30-fails.py", 1)):
-        begin = f"entrykit: {name}: failed with exit status {status} "
-        (line,) = [line for line in ended.lines if line.startswith(begin)]
-        assert line.endswith(f", in {entrypoint.hooks.path}; going on, as on-error=continue says")
+    for failure in (
+        "10-fails.sh: failed with exit status 5",
+        "20-fails.envsh: failed with exit status 6",
+        "30-fails.py: raised ValueError in line 4; exit status 1",
+    ):
+        (line,) = [line for line in ended.lines if line.startswith(f"entrykit: {failure} ")]
+        assert f", in {entrypoint.hooks.path}; going on, as on-error=continue says" in line
     assert b"the command was not started" not in ended.stderr
 
 
@@ -167,7 +170,7 @@ def test_an_exception_in_a_python_hook_is_printed_above(entrypoint: Entrypoint) 
         "def hook(start):\n    inner()\n\ndef inner():\n    raise ValueError('an odd value')\n"
     )
     path = entrypoint.hooks.add("10-raises.py", content)
-    lines = assert_failed(entrypoint, 1, "10-raises.py: failed with exit status 1")
+    lines = assert_failed(entrypoint, 1, "10-raises.py: raised ValueError in line 5; exit status 1")
     assert lines[0] == "Traceback (most recent call last):"
     assert f'  File "{path}", line 5, in inner' in lines
     assert lines[-2] == "ValueError: an odd value"
@@ -176,7 +179,8 @@ def test_an_exception_in_a_python_hook_is_printed_above(entrypoint: Entrypoint) 
 
 def test_a_python_hook_that_is_no_python_is_printed_above(entrypoint: Entrypoint) -> None:
     path = entrypoint.hooks.add("10-broken.py", "x = 1\ndef broken(:\n")
-    lines = assert_failed(entrypoint, 1, "10-broken.py: failed with exit status 1")
+    message = "10-broken.py: is not Python: invalid syntax, line 2; exit status 1"
+    lines = assert_failed(entrypoint, 1, message)
     assert f'  File "{path}", line 2' in lines
     assert any(line.startswith("SyntaxError: ") for line in lines)
 
@@ -204,7 +208,10 @@ def test_a_python_hook_ends_as_python_does(
     assert ended.status == status
     assert ended.stdout == (b"command\n" if status == 0 else b"")
     assert says is None or says in ended.lines
-    assert f"failed with exit status {status}" in ended.last_line or status == 0
+    failure = f"failed with exit status {status}"
+    if says == "KeyboardInterrupt":
+        failure = f"raised {says} in line 3; exit status {status}"
+    assert failure in ended.last_line or status == 0
 
 
 def test_a_python_hook_that_ends_well_half_way_keeps_what_it_asked_for(
@@ -220,7 +227,12 @@ def test_a_python_hook_that_ends_well_half_way_keeps_what_it_asked_for(
 def test_a_missing_command_is_127(entrypoint: Entrypoint) -> None:
     ended = entrypoint.run("no-such-command", "x")
     assert ended.status == 127
-    assert ended.lines == ["entrykit: cannot find the command no-such-command in PATH"]
+    assert ended.lines == [
+        (
+            "entrykit: cannot find the command no-such-command in PATH"
+            " (install it in the image, or correct the command)"
+        )
+    ]
 
 
 @pytest.mark.parametrize("word", ["/no/such/file", "/etc/passwd/x"])

@@ -14,6 +14,7 @@ PACKAGE = Path(entrykit.__file__).parent
 LAYERS = (
     ("__main__",),
     ("commands", "testing"),
+    ("lint",),
     ("boot", "launcher"),
     ("plan",),
     ("steps",),

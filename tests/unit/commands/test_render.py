@@ -201,7 +201,10 @@ def test_a_secret_comes_from_its_variable_or_its_file(render: Render) -> None:
     assert render("a.j2") == (0, b"hush", [])
     render.environment["PW_FILE"] = "/no/such"
     status, _, (line,) = render("a.j2")
-    assert (status, line) == (78, "a.j2:1: PW cannot read /no/such: no such file or directory")
+    reason = (
+        "PW cannot read /no/such: no such file or directory (mount it there, or change PW_FILE)"
+    )
+    assert (status, line) == (78, f"a.j2:1: {reason}")
     del render.environment["PW_FILE"]
     assert render("a.j2")[2][0].startswith("a.j2:1: PW is not set")
 

@@ -260,9 +260,9 @@ def test_what_holds_anyway_may_be_said(toml: str) -> None:
 @pytest.mark.parametrize(
     ("content", "where", "told"),
     [
-        ("a = \n", "e.toml", "not valid TOML.*line 1"),
-        ("a = 1\na = 2\n", "e.toml", "not valid TOML.*line 2"),
-        (b"\xef\xbb\xbfa = 1\n", "e.toml", "not valid TOML"),
+        ("a = \n", "e.toml:1", "not valid TOML.*line 1"),
+        ("a = 1\na = 2\n", "e.toml:2", "not valid TOML.*line 2"),
+        (b"\xef\xbb\xbfa = 1\n", "e.toml:1", "not valid TOML"),
         (b"a = 'x'\n\nb = '\xff'\n", "e.toml:3", "not UTF-8"),
         ("a = " + "[" * 5000, "e.toml", "not valid TOML"),
         ("a = " + "1" * 5000, "e.toml", "not valid TOML"),

@@ -1,0 +1,199 @@
+"""Looks into one hook: its text, its syntax, who can write it, and what it reads.
+
+Nothing of a hook is executed: shells are given `-n` (POSIX XCU, set), and neither ENV nor BASH_ENV.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import warnings
+from typing import TYPE_CHECKING
+
+from entrykit.lint import findings, python, shell
+from entrykit.lint.findings import WARNING, Finding
+from entrykit.lint.shell import Uses
+from entrykit.steps import kinds, python_hook
+from entrykit.system import errors, files, log
+from entrykit.system.errors import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from entrykit.lint.targets import Target
+    from entrykit.steps.discover import Hook
+
+_SHELLS = ("sh", "dash", "ash", "bash")
+_PATIENCE_SECONDS = 10
+# A longer text is not looked into for variables: it is no script that a person wrote.
+_SCANNED_BYTES = 1 << 20
+# `NAME: 3: Syntax error: …` of dash, `NAME: line 3: …` of bash and busybox.
+_REFUSAL = re.compile(r": (?:line )?(\d+): *(.*)")
+_NOTHING = Uses([], set())
+
+
+def look_at(hook: "Hook", target: "Target") -> tuple[list[Finding], Uses]:
+    """Return what is wrong with a hook, and what it reads and gives."""
+    try:
+        content = files.read(hook.path, python_hook.SOURCE_LIMIT_BYTES)
+    except StartError as error:
+        found = [findings.make("unreadable", hook.path, 0, *rest) for _, *rest in error.problems]
+        return found, _NOTHING
+    found = list(writable(hook.path))
+    if hook.kind == kinds.PYTHON:
+        return found + list(_python_faults(hook, content, "")), _python_uses(content)
+    words = _interpreter(hook, content)
+    name = _name(words)
+    if name in _SHELLS:
+        found += [*_text_faults(hook, content), *_shell_faults(hook, content, words, target)]
+        return found, _shell_uses(hook, content)
+    if content.startswith(b"#!"):
+        found += _encoding_faults(hook, content)
+        if re.fullmatch(r"python(3[.\d]*)?", name):
+            found += _python_faults(hook, content, WARNING)
+            return found, _python_uses(content)
+    return found, _NOTHING
+
+
+def writable(path: bytes) -> "Iterator[Finding]":
+    """Yield who but its owner can change a file or a directory."""
+    try:
+        mode = os.stat(files.place(path)).st_mode
+    except OSError:
+        return
+    shown = f"its mode is {mode & 0o7777:04o}"
+    if mode & 0o002:
+        yield findings.make(
+            "world-writable", path, 0, f"everybody can write it: {shown}", "chmod o-w it"
+        )
+    elif mode & 0o020:
+        yield findings.make(
+            "group-writable", path, 0, f"its group can write it: {shown}", "chmod g-w it"
+        )
+
+
+def _interpreter(hook: "Hook", content: bytes) -> list[bytes]:
+    """Return the words of what runs a hook, without its own path."""
+    if hook.kind == kinds.SOURCED:
+        return hook.words
+    if hook.words != [hook.path]:
+        return hook.words[:-1]
+    return kinds.interpreter(content[: kinds.HEAD_BYTES]) if content.startswith(b"#!") else [b""]
+
+
+def _name(words: list[bytes]) -> str:
+    """Return the name of an interpreter, past `env` and busybox."""
+    name = os.path.basename(words[0])
+    rest = [word for one in words[1:] for word in one.split()]
+    if name == b"env":
+        rest = [word for word in rest if not word.startswith(b"-") and b"=" not in word]
+        name = os.path.basename(rest[0]) if rest else b""
+    elif name == b"busybox":
+        name = rest[0] if rest else b""
+    return name.decode("latin-1")
+
+
+def _text_faults(hook: "Hook", content: bytes) -> "Iterator[Finding]":
+    yield from _encoding_faults(hook, content)
+    ends = [number for number, line in enumerate(content.split(b"\n"), 1) if line.endswith(b"\r")]
+    if ends:
+        also = f", and {len(ends) - 1} more" if len(ends) > 1 else ""
+        message = f"the line ends with a carriage return{also}"
+        yield findings.make(
+            "crlf-line", hook.path, ends[0], message, "save it with Unix line endings"
+        )
+
+
+def _encoding_faults(hook: "Hook", content: bytes) -> "Iterator[Finding]":
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        yield findings.make("encoding", hook.path, line, "it is not UTF-8 text", "save it as UTF-8")
+
+
+def _shell_faults(
+    hook: "Hook", content: bytes, words: list[bytes], target: "Target"
+) -> "Iterator[Finding]":
+    """Ask the shell that a hook is for."""
+    name = _name(words)
+    program = _shell(words, name, target)
+    if program is None:
+        message = f"its syntax was not checked: {name} is not on this machine"
+        yield findings.make("not-checked", hook.path, 0, message)
+        return
+    if name == "bash" and b"extglob" in content:
+        # Only what has run `shopt` would understand its patterns.
+        program += [b"-O", b"extglob"]
+    try:
+        place = os.path.join(b".", files.place(hook.path))
+        ended = subprocess.run(  # noqa: S603 - the hook's shell
+            [*program, b"-n", place],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=_PATIENCE_SECONDS,
+            env={"LC_ALL": "C", "PATH": os.fsdecode(target.search_path)},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = errors.os_reason(error) if isinstance(error, OSError) else "it takes too long"
+        yield findings.make(
+            "not-checked", hook.path, 0, f"its syntax was not checked: {name} -n: {reason}"
+        )
+        return
+    if ended.returncode:
+        said = ended.stderr.replace(place, b"").decode("utf-8", "backslashreplace")
+        refusal = _REFUSAL.search(said)
+        line = min(int(refusal[1]), content.count(b"\n") + 1) if refusal else 0
+        reason = refusal[2] if refusal else f"exit status {ended.returncode}"
+        yield findings.make(
+            "shell-syntax", hook.path, line, f"{name} refuses its syntax: {reason}", "correct it"
+        )
+
+
+def _shell(words: list[bytes], name: str, target: "Target") -> list[bytes] | None:
+    """Return how to start the shell of a hook on this machine, None where it has none."""
+    if target.root:
+        # The image's own may be for another machine.
+        path = shutil.which(name)
+        if path is None and name == "ash" and (busybox := shutil.which("busybox")):
+            return [os.fsencode(busybox), b"sh"]
+        return [os.fsencode(path)] if path else None
+    if os.path.basename(words[0]) == b"busybox":
+        return [words[0], os.fsencode(name)]
+    if os.path.basename(words[0]) == b"env":
+        found = kinds.find_program(os.fsencode(name), target.search_path)
+        return [found] if found else None
+    return [words[0]]
+
+
+def _shell_uses(hook: "Hook", content: bytes) -> Uses:
+    if len(content) > _SCANNED_BYTES:
+        return _NOTHING
+    found = shell.uses(content)
+    if hook.kind == kinds.SOURCED:
+        return found._replace(gives=found.gives | shell.assigned(content))
+    return found
+
+
+def _python_faults(hook: "Hook", content: bytes, severity: str) -> "Iterator[Finding]":
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(content, log.text(hook.path), "exec", dont_inherit=True)
+    except python_hook.COMPILE_ERRORS as error:
+        line = getattr(error, "lineno", None) or 1
+        message = f"it is not Python: {error}"
+        yield findings.make("python-syntax", hook.path, line, message, "correct it", severity)
+
+
+def _python_uses(content: bytes) -> Uses:
+    if len(content) > _SCANNED_BYTES:
+        return _NOTHING
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return python.uses(ast.parse(content))
+    except python_hook.COMPILE_ERRORS:
+        return _NOTHING

@@ -1,0 +1,213 @@
+"""Looks at an image: its configuration, its hook directories, its hooks and its templates."""
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from entrykit.lint import findings, hooks, targets, templates, variables
+from entrykit.lint.findings import Finding
+from entrykit.lint.variables import Read
+from entrykit.settings import configuration as configurations
+from entrykit.settings import lines, record
+from entrykit.steps import configure, discover, order, search
+from entrykit.system import files, log
+from entrykit.system.errors import StartError
+
+if TYPE_CHECKING:
+    from entrykit.lint.targets import Target
+    from entrykit.settings.record import Configuration
+    from entrykit.steps.configure import Settings
+    from entrykit.steps.discover import Discovery, Hook
+    from entrykit.steps.search import Listing
+
+_COMMENT = b"entrykit:"
+_COMMENT_LINES = 20
+
+
+class Survey:
+    """One target, and what is found there; `hook_count` is how many hooks it has."""
+
+    def __init__(self, target: "Target") -> None:
+        self.target = target
+        self.found: list[Finding] = []
+        self.hook_count = 0
+        self._lines: dict[tuple[str, ...], int] = {}
+        self._is_broken = False
+        # What hooks set for the command, or for others.
+        self._given: set[str] = set()
+
+    def look(self) -> list[Finding]:
+        """Return all that is found, with the paths that whoever named the target would write."""
+        with targets.entered(self.target):
+            configuration = self._read_configuration()
+            settings = configure.Settings(self._told(), configuration)
+            if self.target.directories is not None:
+                settings.hook_directories = self.target.directories
+            listings = search.search(settings)
+            found = discover.discover(settings, listings, self.target.search_path)
+            self.hook_count = len(found.hooks)
+            self._report(found, settings, listings)
+            self.found += self.look_further(found, settings, listings)
+            shown = self.target.shown
+            found_here = [_moved(one, shown(one.path)) for one in self.found]
+            places = templates.directories(configuration)
+        return findings.ordered(found_here + self.look_into_templates(places, settings))
+
+    def look_further(
+        self, found: "Discovery", settings: "Settings", listings: "list[Listing]"
+    ) -> list[Finding]:
+        """Return what a start does not find itself."""
+        own = [one for one in found.hooks if one.directory != search.STOCK_DIRECTORY]
+        directories = [one[0] for one in listings if one[0] != search.STOCK_DIRECTORY]
+        result = [one for path in directories for one in hooks.writable(path)]
+        if self.target.configuration:
+            result += hooks.writable(self.target.configuration)
+            result += variables.declared_secrets(
+                settings.configuration, self.target.configuration, self._lines
+            )
+        result += _ties(found.hooks)
+        result += _replaced(own, listings)
+        reads: list[Read] = []
+        for hook in own:
+            faults, uses = hooks.look_at(hook, self.target)
+            result += faults
+            self._given |= uses.gives
+            secrets = frozenset(map(log.text, hook.secrets))
+            reads += [Read(name, hook.path, line, secrets) for name, line in uses.reads]
+            result += self._undeclared_secrets(hook, settings)
+        if not self._is_broken:
+            result += variables.compare(reads, self._given, settings.configuration)
+        return result
+
+    def look_into_templates(
+        self, places: "list[tuple[bytes, dict[str, Any]]]", settings: "Settings"
+    ) -> list[Finding]:
+        """Return what is wrong with the templates, whose places are known; after `look_further`."""
+        result: list[Finding] = []
+        for place, table in places:
+            faults, reads = templates.look_into(place, table)
+            result += faults
+            result += variables.compare(reads, self._given, settings.configuration)
+        return result
+
+    def note_lines(self, content: bytes) -> None:
+        """Keep where the keys of the configuration stand."""
+        self._lines = lines.find(content.decode("utf-8", "replace"))
+
+    def _told(self) -> dict[str, bytes]:
+        return {key: value for key, value in self.target.told.items() if key in ("hooks", "skip")}
+
+    def _read_configuration(self) -> "Configuration":
+        path = self.target.configuration
+        if path is None:
+            return record.empty()
+        content = b""
+        try:
+            content = files.read(path, configure.CONFIGURATION_LIMIT_BYTES)
+            self.note_lines(content)
+            return configurations.parse(content, log.text(path))
+        except StartError as error:
+            self._is_broken = True
+            for where, message, mend in error.problems:
+                line = where.removeprefix(log.text(path)).removeprefix(":")
+                number = int(line) if line.isdecimal() else 0
+                if "at end of document" in message:
+                    number = content.rstrip(b"\n").count(b"\n") + 1
+                code = "configuration" if where else "unreadable"
+                self.found.append(findings.make(code, path, number, message, mend))
+            return record.empty()
+
+    def _report(self, found: "Discovery", settings: "Settings", listings: "list[Listing]") -> None:
+        """Take over what a start finds."""
+        paths = {log.text(name): one[0] + b"/" + name for one in listings for name in one[1]}
+        for where, message, mend in found.problems:
+            path = paths.get(where, b"")
+            if not where:
+                unread = (one[0] for one in listings if one[2] is not None)
+                path = next((one for one in unread if log.text(one) in message), b"")
+            code = findings.code_of(message)
+            line = _line_of(code, path, message)
+            self.found.append(findings.make(code, path, line, message, mend))
+        for name, reason, mend, _ in found.skipped:
+            code = findings.code_of(reason)
+            if reason.startswith("named in") or (self._is_broken and code == "not-a-hook"):
+                continue
+            both = [one[0] + b"/" + name for one in listings if name in one[1]]
+            path = next((one for one in both if log.text(one) in reason), both[-1])
+            self.found.append(findings.make(code, path, 0, f"skipped: {reason}", mend))
+        for text in settings.configuration["hooks"]:
+            if text.encode("utf-8", "surrogateescape") not in found.known_names:
+                line = self._lines.get(("hooks", text), 0)
+                message = f"no such hook: {text}"
+                path = self.target.configuration or b""
+                self.found.append(
+                    findings.make("unknown-hook", path, line, message, "[hooks] takes file names")
+                )
+
+    def _undeclared_secrets(self, hook: "Hook", settings: "Settings") -> list[Finding]:
+        """Find the secrets that a hook names and nobody declares; with env-dirs nobody knows."""
+        configuration = settings.configuration
+        if self._is_broken or not self.target.configuration or configuration["env_dirs"]:
+            return []
+        found = []
+        for name in sorted(map(log.text, hook.secrets)):
+            variable = configuration["env"].get(name)
+            if variable and (variable.get("secret") or hook.section):
+                continue
+            text = log.text(hook.name)
+            line = self._lines.get(("hooks", text, "secrets"), 0)
+            path = self.target.configuration if line else hook.path
+            line = line or _comment_line(hook.path, name)
+            message = f"secrets names {name}, which is not declared as a secret"
+            mend = f"declare it: [env.{name}] secret = true"
+            found.append(findings.make("undeclared-secret", path, line, message, mend))
+        return found
+
+
+def _moved(one: Finding, path: bytes) -> Finding:
+    return findings.Finding(one.code, path, one.line, one.message, one.mend, one.severity)
+
+
+def _ties(found: "list[Hook]") -> list[Finding]:
+    """Find neighbours that are ordered by nothing but their bytes."""
+    return [
+        findings.make(
+            "order-tie",
+            after.path,
+            0,
+            f"its number is that of {log.text(before.name)}, written otherwise",
+            "give them different numbers",
+        )
+        for before, after in pairwise(found)
+        if order.key(before.name)[:2] == order.key(after.name)[:2]
+    ]
+
+
+def _replaced(found: "list[Hook]", listings: "list[Listing]") -> list[Finding]:
+    result = []
+    for hook in found:
+        others = [one[0] for one in listings if hook.name in one[1] and one[0] != hook.directory]
+        if others:
+            message = f"it replaces the one in {log.text(others[-1])}"
+            result.append(findings.make("replaced", hook.path, 0, message))
+    return result
+
+
+def _line_of(code: str, path: bytes, message: str) -> int:
+    """Return the line that a fault of a hook's file is on, 0 where it is the whole file's."""
+    if code in ("settings", "once"):
+        words = [word.strip(",:") for word in message.removeprefix("settings comment:").split()]
+        known = [word for word in words if _comment_line(path, word)]
+        return _comment_line(path, max(known, key=len, default=""))
+    return 1 if code in ("bom", "crlf", "interpreter") else 0
+
+
+def _comment_line(path: bytes, word: str) -> int:
+    """Return the line of a hook's settings comment that has a word in it, 0 for none."""
+    try:
+        head = files.read(path, 4096, cut=True)
+    except StartError:
+        return 0
+    for number, line in enumerate(head.split(b"\n")[:_COMMENT_LINES], 1):
+        if _COMMENT in line and word.encode("utf-8", "backslashreplace") in line:
+            return number
+    return 0
