@@ -20,8 +20,8 @@ import time
 # Run by path, as record.py is: the package stands where this file does.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
 
-from entrykit.testing import namespaces, tree  # noqa: E402
-from entrykit.testing.namespaces import BIND, NO_DEVICES, NO_EXEC, NO_SUID, RECURSIVE  # noqa: E402
+from entrykit.testing import namespaces, tree
+from entrykit.testing.namespaces import BIND, NO_DEVICES, NO_EXEC, NO_SUID, RECURSIVE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,9 @@ def main() -> None:
         return
     link.send(ready=True, notes=place.notes if place else [])
     while (order := link.receive()) is not None:
-        _start(link, {**told, **order}, place)
+        # A signal may come when the start has just ended.
+        if "signal" not in order:
+            _start(link, {**told, **order}, place)
 
 
 def _enter(told: "Message") -> tree.Tree:
@@ -224,7 +226,7 @@ def _become(told: "Message", place: "tree.Tree | None", report: int) -> "NoRetur
         kept = fcntl.fcntl(report, fcntl.F_DUPFD, 10)
         os.closerange(3, kept)
         os.dup2(kept, _REPORT)
-        os.closerange(_REPORT + 1, kept + 1)
+        os.closerange(_REPORT + 1, 1 << 20)
         # Python ignores them, and a start would inherit that.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)

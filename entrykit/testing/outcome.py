@@ -9,6 +9,9 @@ from typing import Any
 
 from entrykit.testing import tree
 
+# pytest leaves the frames of this module out of what it shows of a failure.
+__tracebackhide__ = True
+
 Change = tuple[str, "tree.Entry | None", "tree.Entry | None"]
 _OWN_LINE = re.compile(r"entrykit: (?:(?P<where>[^\s:]+): )?(?P<message>.*)")
 # The mark of who holds the runtime directory, and what stands in for programs.

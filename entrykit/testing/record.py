@@ -25,7 +25,7 @@ _REPORT = 3
 
 
 class Recorder:
-    """What the start came to: its hooks, and what it handed over. `runs` says that it really does."""
+    """What the start came to: its hooks, and what it handed over; `runs` where it really does."""
 
     def __init__(self, put: "Any", *, runs: bool) -> None:
         self._put = put

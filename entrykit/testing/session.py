@@ -25,7 +25,7 @@ class Refused(Exception):  # noqa: N818 - the machine's answer, not a fault
     """What the machine does not allow: the call, and why."""
 
 
-class TooSlow(AssertionError):
+class TooSlow(AssertionError):  # noqa: N818 - a test fails of it, and no more
     """A start that goes on for longer than a test waits."""
 
 
@@ -53,11 +53,11 @@ class Session:
                 env={},
                 cwd="/",
             )
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
+        pipes = (self._process.stdout, self._process.stderr)
         self._outputs = {
-            self._process.stdout.fileno(): self.stdout,
-            self._process.stderr.fileno(): self.stderr,
+            pipe.fileno(): taken
+            for pipe, taken in zip(pipes, (self.stdout, self.stderr), strict=True)
+            if pipe is not None
         }
         for descriptor in self._outputs:
             os.set_blocking(descriptor, False)
@@ -114,7 +114,9 @@ class Session:
         while not self._messages:
             seconds = deadline - time.monotonic()
             if seconds <= 0:
-                message = f"goes on and on; so far it has said:\n{self.stderr.decode(errors='replace')}"
+                message = (
+                    f"goes on and on; so far it has said:\n{self.stderr.decode(errors='replace')}"
+                )
                 raise TooSlow(message)
             descriptors = [self._socket.fileno(), *self._outputs]
             ready, _, _ = select.select(descriptors, [], [], seconds)
@@ -141,7 +143,7 @@ class Session:
         for descriptor, taken in self._outputs.items():
             try:
                 while piece := os.read(descriptor, _PIECE_BYTES):
-                    taken += piece
+                    taken.extend(piece)
             except BlockingIOError:
                 pass
 
@@ -179,6 +181,9 @@ def _search_path() -> list[str]:
     return [package] + [
         path
         for path in sys.path
-        if os.path.isabs(path) and path != package and not path.startswith(f"{standard}/lib-dynload")
-        and path != standard and not path.endswith(".zip")
+        if os.path.isabs(path)
+        and path != package
+        and not path.startswith(f"{standard}/lib-dynload")
+        and path != standard
+        and not path.endswith(".zip")
     ]

@@ -57,7 +57,7 @@ class Tree:
         os.chdir("/")
         # A mount of its own: only that can become a root.
         namespaces.mount(TREE, TREE, None, BIND)
-        os.chmod(TREE, 0o755)
+        os.chmod(TREE, 0o755)  # noqa: S103 - as a container's
         self._mounts = _mounts_below(MACHINE)
         for name in sorted(os.listdir(MACHINE)):
             if name not in _OWN:
@@ -216,10 +216,16 @@ class Tree:
             namespaces.mount(f"{MACHINE}/dev/{name}", f"{TREE}/dev/{name}", None, BIND)
             # Devices are written to all the same; their mode is the machine's to change.
             namespaces.make_read_only(f"{TREE}/dev/{name}")
-        for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
+        for name, target in (
+            ("fd", "fd"),
+            ("stdin", "fd/0"),
+            ("stdout", "fd/1"),
+            ("stderr", "fd/2"),
+        ):
             os.symlink(f"/proc/self/{target}", f"{TREE}/dev/{name}")
-        os.mkdir(f"{TREE}/dev/shm")
-        os.chmod(f"{TREE}/dev/shm", 0o1777)
+        shared = f"{TREE}/dev/shm"  # noqa: S108 - the place itself
+        os.mkdir(shared)
+        os.chmod(shared, 0o1777)  # noqa: S103 - so it is everywhere
         os.makedirs(f"{TREE}/run/lock")
 
     def _written(self) -> "Iterator[tuple[str, Entry]]":
@@ -301,7 +307,12 @@ def _mounts_below(directory: str) -> list[str]:
     with open(f"{MACHINE}/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
             point = line.split(" ")[4]
-            for octal, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+            for octal, character in (
+                ("\\040", " "),
+                ("\\011", "\t"),
+                ("\\012", "\n"),
+                ("\\134", "\\"),
+            ):
                 point = point.replace(octal, character)
             if point.startswith(f"{directory}/"):
                 found.append(point)
