@@ -14,7 +14,7 @@ from entrykit.testing import given as giving
 from entrykit.testing import process, sandbox
 from entrykit.testing.given import FileGiven, Given, HooksGiven, Project
 from entrykit.testing.outcome import Outcome
-from entrykit.testing.session import Session, TooSlow, exit_status, signal_name
+from entrykit.testing.session import Place, Session, TooSlow, exit_status, signal_name
 
 # How long a start may take, and how long a test waits for a line.
 PATIENCE_SECONDS = 60.0
@@ -61,7 +61,7 @@ class Stub:
 class Start:
     """A place, and one start in it after the other."""
 
-    def __init__(self, session: Session, backend: str, stubs: Sequence[Stub]) -> None:
+    def __init__(self, session: Place, backend: str, stubs: Sequence[Stub]) -> None:
         self.session = session
         self.backend = backend
         self.outcomes: list[Outcome] = []
@@ -241,11 +241,12 @@ class Entrypoint:
 
     def _open(self, given: Given) -> Start:
         if self.backend == "docker":
-            from entrykit.testing import container
+            from entrykit.testing import container  # imports the SDK
 
-            return self._closing.enter_context(
-                contextlib.closing(container.open_start(self._image, given, self._stubs))
-            )
+            stubs = {stub.name: stub.script(giving.STUBS) for stub in self._stubs}
+            place = container.ContainerSession(self._image, given, stubs)
+            self._closing.enter_context(contextlib.closing(place))
+            return Start(place, self.backend, tuple(self._stubs))
         directory: Path | None = None
         if self.backend == process.NAME:
             directory = Path(self._closing.enter_context(tempfile.TemporaryDirectory()))

@@ -160,9 +160,9 @@ def _start(link: Link, told: "Message", place: "tree.Tree | None") -> None:
     raw = _wait(link, reader, process)
     seconds = time.monotonic() - began
     os.close(reader)
+    os.waitpid(middle, 0)
     if place is None:
         _end_descendants()
-    os.waitpid(middle, 0)
     content = os.pread(report, os.fstat(report).st_size, 0)
     os.close(report)
     link.send(

@@ -1,7 +1,8 @@
 """What runs as PID 1 of a test: a real start, whose handoff is recorded.
 
-Run by path, with `-IS`, not imported. Descriptor 3, or 1 where there is no 3 to be had (in a
-container), is where the start is told what it is, and where what it came to is written.
+Run by path, with `-IS`, not imported. Descriptor 3 is the file in which the start is told what it
+is, and in which it writes what it came to; in a container, which is given no descriptors, the file
+that the first argument names.
 
 Builtin modules only: a start in here loads what it loads elsewhere.
 """
@@ -43,7 +44,7 @@ class Recorder:
 
     def write(self, handoff: "dict[str, Any] | None") -> None:
         """Write all that is known."""
-        self._put(marshal.dumps({"handoff": handoff, "hooks": self.hooks}))
+        self._put(marshal.dumps({"handoff": handoff, "hooks": self.hooks}, 4))
 
     def watch_hooks(self) -> None:
         """Note each hook's status and time, and what it changed."""
@@ -133,17 +134,20 @@ def main() -> int:
     mask = _signal.pthread_sigmask(
         _signal.SIG_BLOCK, (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
     )
-    posix.set_inheritable(_REPORT, False)  # noqa: FBT003 - positional only
-    posix.register_at_fork(after_in_child=lambda: posix.close(_REPORT))
-    told = marshal.loads(posix.pread(_REPORT, posix.fstat(_REPORT).st_size, 0))
+    report = posix.open(sys.argv[1], posix.O_RDWR) if sys.argv[1:] else _REPORT
+    posix.set_inheritable(report, False)  # noqa: FBT003 - positional only
+    posix.register_at_fork(after_in_child=lambda: posix.close(report))
+    told = marshal.loads(posix.pread(report, posix.fstat(report).st_size, 0))
 
     def put(content: bytes) -> None:
-        posix.ftruncate(_REPORT, 0)
+        posix.ftruncate(report, 0)
         written = 0
         while written < len(content):
-            written += posix.pwrite(_REPORT, content[written:], written)
+            written += posix.pwrite(report, content[written:], written)
 
     sys.path += told["paths"]
+    # Before what an image has of its own.
+    sys.path[:0] = told.get("first", [])
     from entrykit import boot
 
     recorder = Recorder(put, runs=told["runs"])

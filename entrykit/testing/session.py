@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import entrykit
 
@@ -27,6 +27,24 @@ class Refused(Exception):  # noqa: N818 - the machine's answer, not a fault
 
 class TooSlow(AssertionError):  # noqa: N818 - a test fails of it, and no more
     """A start that goes on for longer than a test waits."""
+
+
+class Place(Protocol):
+    """Where starts run, one at a time; what a backend has to offer."""
+
+    stdout: bytearray
+    stderr: bytearray
+    # None as long as a start goes on; then its wait status, seconds, report and changes.
+    ended: dict[str, Any] | None
+
+    def start(self, **told: Any) -> None:
+        """Start, with what is special to this start."""
+
+    def pump(self, done: Callable[[], bool], deadline: float) -> None:
+        """Take what comes until `done`, or the start has ended. Raises TooSlow."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the start."""
 
 
 class Session:

@@ -117,10 +117,13 @@ class Tree:
         elif stat.S_ISDIR(status.st_mode):
             os.mkdir(place)
             self._own_as(place, status)
-            if any(point.startswith(f"{machine}/") for point in self._mounts):
-                self._take_apart(path)
-            else:
+            if not any(point.startswith(f"{machine}/") for point in self._mounts):
                 self._lay_over(path, status)
+            elif path.count("/") > 1 and machine in self._mounts:
+                # Such as an engine's own, with a mount for each container.
+                self._show(path, "more is mounted in it")
+            else:
+                self._take_apart(path)
 
     def _take_apart(self, path: str) -> None:
         try:
@@ -144,16 +147,20 @@ class Tree:
         try:
             namespaces.mount("overlay", f"{TREE}{path}", "overlay", 0, options)
         except OSError as error:
-            try:
-                namespaces.mount(f"{MACHINE}{path}", f"{TREE}{path}", None, BIND | RECURSIVE)
-                namespaces.make_read_only(f"{TREE}{path}")
-            except OSError:
-                # Not even to be seen: an own mount of somebody's, as FUSE makes them.
-                self.notes.append(f"{path} is empty: {error.strerror}")
-                return
-            self.notes.append(f"{path} is read-only: {error.strerror}")
+            self._show(path, error.strerror or "")
             return
         self.layers.append((path, upper))
+
+    def _show(self, path: str, reason: str) -> None:
+        """Let a directory be read, but not written to."""
+        try:
+            namespaces.mount(f"{MACHINE}{path}", f"{TREE}{path}", None, BIND | RECURSIVE)
+            namespaces.make_read_only(f"{TREE}{path}")
+        except OSError:
+            # Not even to be seen: an own mount of somebody's, as FUSE makes them.
+            self.notes.append(f"{path} is empty: {reason}")
+            return
+        self.notes.append(f"{path} is read-only: {reason}")
 
     def _prepare(self, path: str, upper: str) -> None:
         """Make the directories in which root of a user's namespace is to write.
