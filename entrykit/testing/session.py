@@ -79,7 +79,7 @@ class Session:
         }
         for descriptor in self._outputs:
             os.set_blocking(descriptor, False)
-        self._send({**told, "python": _interpreter(), "paths": _search_path()})
+        self._send({**told, "python": _interpreter(), "paths": module_path()})
         try:
             answer = self._next_message(time.monotonic() + 60)
             if "refused" in answer:
@@ -192,7 +192,7 @@ def _interpreter() -> str:
     return os.path.realpath(sys.executable)
 
 
-def _search_path() -> list[str]:
+def module_path() -> list[str]:
     """Return where a start's hooks find modules: where this process does."""
     package = str(Path(entrykit.__file__).parents[1])
     standard = os.path.dirname(os.__file__)
