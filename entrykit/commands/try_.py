@@ -62,11 +62,13 @@ def execute(arguments: argparse.Namespace) -> int:
         raise StartError(f"goes on for more than {log.duration(_LIMIT_SECONDS)}", 1) from None
     finally:
         session.close()
-    told = json.dumps(_record(outcome), indent=2) if arguments.json else _text(outcome)
-    for value in sorted(filter(None, secrets.values()), key=len, reverse=True):
-        shown = json.dumps(value)[1:-1] if arguments.json else value
-        told = told.replace(shown, _HIDDEN)
-    sys.stdout.write(f"{told}\n" if told else "")
+    # The longest first: one may be a part of another.
+    values = sorted(filter(None, secrets.values()), key=len, reverse=True)
+    if arguments.json:
+        told = json.dumps(_without(_record(outcome), values), indent=2)
+    else:
+        told = _without(_text(outcome), values)
+    sys.stdout.write(f"{told}\n")
     return 0 if outcome.started_command else 1
 
 
@@ -151,6 +153,18 @@ def _record(outcome: Any) -> dict[str, Any]:
         "command": outcome.argv if outcome.started_command else None,
         "environment": outcome.env if outcome.started_command else None,
     }
+
+
+def _without(told: Any, values: list[str]) -> Any:
+    """Return what is to be shown without the values of secrets."""
+    if isinstance(told, dict):
+        return {name: _without(value, values) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_without(one, values) for one in told]
+    if isinstance(told, str):
+        for value in values:
+            told = told.replace(value, _HIDDEN)
+    return told
 
 
 def _mode(file: Any) -> str:
