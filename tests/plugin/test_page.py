@@ -1,6 +1,8 @@
 """An author's session as the page shows it."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,15 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.sandbox
 
 
-def block(language: str, number: int = 0) -> str:
-    """Return a fenced block of the page."""
+def blocks(language: str) -> list[str]:
+    """Return the fenced blocks of a language in the page."""
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-    found = re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return str(found[number])
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def block(language: str, number: int = 0) -> str:
+    """Return one of them."""
+    return blocks(language)[number]
 
 
 @pytest.fixture
@@ -51,3 +57,12 @@ def test_a_difference_is_shown(project: pytest.Pytester) -> None:
     shown = project.runpytest_subprocess().stdout.str()
     assert "At index 3 diff: ':80' != ':8080'" in shown
     assert "changed: /etc/app.users" in shown
+
+
+def test_try_says_what_the_page_shows(project: pytest.Pytester) -> None:
+    command = [sys.executable, "-m", "entrykit", "try", "--secret", "APP_PASSWORD=geheim"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=project.path)
+    shown = next(one for one in blocks("text") if one.startswith("$ entrykit try"))
+    times = re.compile(r"[0-9.]+ m?s")
+    said = times.sub("N", done.stdout)
+    assert said.splitlines() == times.sub("N", shown).splitlines()[1:]
