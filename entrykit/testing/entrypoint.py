@@ -5,7 +5,7 @@ import marshal
 import signal as signals
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,7 @@ from typing import Any, Self
 from entrykit.testing import given as giving
 from entrykit.testing import process, sandbox
 from entrykit.testing.given import FileGiven, Given, HooksGiven, Project
-from entrykit.testing.outcome import Outcome
+from entrykit.testing.outcome import Outcome, Unseen
 from entrykit.testing.session import Place, Session, TooSlow, exit_status, signal_name
 
 # How long a start may take, and how long a test waits for a line.
@@ -216,8 +216,82 @@ class Entrypoint:
         `files` are paths and contents, or contents and modes; `hooks` a directory, or names and
         contents; `config` TOML or a path; `network` the machine's own, instead of none.
         """
+        given = self._given(
+            command,
+            env=env,
+            secrets=secrets,
+            files=files,
+            hooks=hooks,
+            config=config,
+            program=program,
+            user=user,
+            network=network,
+        )
+        start = self._open(given)
+        self.starts.append(start)
+        start.begin(runs=run_command)
+        if run_command:
+            return Running(start)
+        return Restartable(start.end(seconds), start)
+
+    def crash_everywhere(
+        self, command: Sequence[str] = (), *, ignoring: Collection[str] = (), **given: Any
+    ) -> list[str]:
+        """Kill the start at each point, start again, and compare with an undisturbed one.
+
+        The points are before and after each hook, and each file that entrykit writes; `given` is
+        what a call is given, `ignoring` are patterns of paths that differ each time (fnmatch).
+        Returns the names of the points. Raises AssertionError that names all after which a restart
+        comes to something else.
+        """
+        if self.backend != sandbox.NAME:
+            message = f"the {self.backend} backend does not kill a start at a given point"
+            raise Unseen(message)
+        all_of_it = self._given(command, **given)
+        undisturbed, names = self._crash(all_of_it, -1)
+        if not undisturbed.started_command:
+            message = f"undisturbed, too: {undisturbed.summary}\n{undisturbed.log.text}"
+            raise AssertionError(message)
+        wrong = []
+        for number, name in enumerate(names):
+            outcome, _ = self._crash(all_of_it, number)
+            if difference := outcome.difference(undisturbed, ignoring):
+                wrong.append(f"killed {name}, a restart comes to something else: {difference}")
+        if wrong:
+            raise AssertionError("\n".join(wrong))
+        return names
+
+    def close(self) -> None:
+        """End all that goes on, and remove what the starts were given."""
+        self._closing.close()
+
+    def _crash(self, given: Given, number: int) -> tuple[Outcome, list[str]]:
+        """Kill a start at a point and start again; return what came of it, and all points."""
+        start = self._open(given)
+        start.session.start(runs=False, crash=number)
+        outcome = start.end(PATIENCE_SECONDS)
+        reached = (start.session.ended or {})["boundaries"].decode(errors="backslashreplace")
+        if number >= 0:
+            start.begin(runs=False)
+            outcome = start.end(PATIENCE_SECONDS)
+        start.session.close()
+        return outcome, reached.splitlines()
+
+    def _given(  # noqa: PLR0913 - see the call
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        files: Mapping[str, FileGiven] | None = None,
+        hooks: HooksGiven | None = None,
+        config: str | Path | None = None,
+        program: str | Sequence[str] | None = None,
+        user: str = "",
+        network: bool = False,
+    ) -> Given:
         words = program.split() if isinstance(program, str) else program
-        given = Given(
+        return Given(
             [command] if isinstance(command, str) else command,
             env or {},
             secrets or {},
@@ -228,16 +302,6 @@ class Entrypoint:
             user,
             network,
         )
-        start = self._open(given)
-        self.starts.append(start)
-        start.begin(runs=run_command)
-        if run_command:
-            return Running(start)
-        return Restartable(start.end(seconds), start)
-
-    def close(self) -> None:
-        """End all that goes on, and remove what the starts were given."""
-        self._closing.close()
 
     def _open(self, given: Given) -> Start:
         if self.backend == "docker":

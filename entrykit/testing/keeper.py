@@ -145,47 +145,64 @@ def _unshare_users(flags: int, uid: int, gid: int) -> None:
 def _start(link: Link, told: "Message", place: "tree.Tree | None") -> None:
     """Start once, say when it began, and what came of it."""
     report = os.memfd_create("entrykit-start", 0)
-    keys = ("words", "paths", "runs")
+    keys = ("words", "paths", "runs", "crash")
     os.write(report, marshal.dumps({key: told[key] for key in keys}))
+    boundaries = os.memfd_create("entrykit-boundaries", 0)
+    notice, noticing = os.pipe()
+    given = [report] if told["crash"] is None else [report, boundaries, noticing]
     reader, writer = os.pipe()
     began = time.monotonic()
     middle = os.fork()
     if middle == 0:
         os.close(reader)
-        _stand_between(told, place, report, writer)
+        _stand_between(told, place, given, writer)
     os.close(writer)
+    os.close(noticing)
     process = int.from_bytes(os.read(reader, 4), "big")
     if process:
         link.send(started=process)
-    raw = _wait(link, reader, process)
+    raw = _wait(link, reader, notice, process)
     seconds = time.monotonic() - began
     os.close(reader)
+    os.close(notice)
     os.waitpid(middle, 0)
     if place is None:
         _end_descendants()
-    content = os.pread(report, os.fstat(report).st_size, 0)
+    content, reached = (os.pread(one, os.fstat(one).st_size, 0) for one in (report, boundaries))
     os.close(report)
+    os.close(boundaries)
     link.send(
         ended=int.from_bytes(raw, "big") if raw else 9,
         seconds=seconds,
         report=content,
+        boundaries=reached,
         changes=place.changes() if place else None,
     )
 
 
-def _wait(link: Link, reader: int, process: int) -> bytes:
-    """Wait for the end of a start; pass signals on, and kill it when the test has gone."""
+def _wait(link: Link, reader: int, notice: int, process: int) -> bytes:
+    """Wait for the end of a start; pass signals on, and kill it when the test has gone.
+
+    And when it says on `notice` that it has come to where it is to be killed: nobody in a namespace
+    can kill its PID 1.
+    """
     poll = select.poll()
     poll.register(reader, select.POLLIN | select.POLLHUP)
     poll.register(link.descriptor, select.POLLIN | select.POLLHUP)
+    poll.register(notice, select.POLLIN | select.POLLHUP)
     while True:
         ready = [descriptor for descriptor, _ in poll.poll()]
         if reader in ready:
             return os.read(reader, 4)
-        order = link.receive()
-        if order is None:
+        number: int = signal.SIGKILL
+        if notice in ready:
+            poll.unregister(notice)
+            if not os.read(notice, 1):
+                continue
+        elif (order := link.receive()) is not None:
+            number = order["signal"]
+        else:
             poll.unregister(link.descriptor)
-        number = signal.SIGKILL if order is None else order["signal"]
         try:
             os.kill(process, number)
         except ProcessLookupError:
@@ -193,7 +210,7 @@ def _wait(link: Link, reader: int, process: int) -> bytes:
 
 
 def _stand_between(
-    told: "Message", place: "tree.Tree | None", report: int, writer: int
+    told: "Message", place: "tree.Tree | None", given: list[int], writer: int
 ) -> "NoReturn":
     """Start the start in namespaces of its own, tell its process id and then its wait status."""
     status = 127 << 8
@@ -203,17 +220,17 @@ def _stand_between(
             namespaces.unshare(namespaces.NEW_PROCESSES | namespaces.NEW_MOUNTS)
         child = os.fork()
         if child == 0:
-            _become(told, place, report)
+            _become(told, place, given)
         os.write(writer, child.to_bytes(4, "big"))
         status = os.waitpid(child, 0)[1]
     except OSError as error:
-        os.write(report, marshal.dumps({"refused": f"{error.filename}: {error.strerror}"}))
+        os.pwrite(given[0], marshal.dumps({"refused": f"{error.filename}: {error.strerror}"}), 0)
     finally:
         os.write(writer, status.to_bytes(4, "big"))
         os._exit(0)
 
 
-def _become(told: "Message", place: "tree.Tree | None", report: int) -> "NoReturn":
+def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "NoReturn":
     """Become the start: PID 1 in its tree, with nothing of this process but standard streams."""
     try:
         namespaces.die_with_parent(signal.SIGKILL)
@@ -223,18 +240,19 @@ def _become(told: "Message", place: "tree.Tree | None", report: int) -> "NoRetur
         os.umask(0o022)
         os.chdir(told["directory"])
         os.dup2(null, 0)
-        kept = fcntl.fcntl(report, fcntl.F_DUPFD, 10)
-        os.closerange(3, kept)
-        os.dup2(kept, _REPORT)
-        os.closerange(_REPORT + 1, 1 << 20)
+        kept = [fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in given]
+        os.closerange(_REPORT, 100)
+        for number, one in enumerate(kept, _REPORT):
+            os.dup2(one, number)
+        os.closerange(_REPORT + len(kept), 1 << 20)
         # Python ignores them, and a start would inherit that.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         python = told["python"]
         words = [python, "-BIS", _RECORDER]
         os.execve(python, words, dict(told["environment"]))  # noqa: S606 - without a shell
-    except OSError as error:
-        os.pwrite(report, marshal.dumps({"refused": f"{error.filename}: {error.strerror}"}), 0)
+    except (OSError, ValueError) as error:
+        os.pwrite(_REPORT, marshal.dumps({"refused": str(error)}), 0)
     finally:
         os._exit(127)
 

@@ -1,9 +1,10 @@
 """What a start came to, as a test sees it."""
 
 import difflib
+import fnmatch
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +16,7 @@ __tracebackhide__ = True
 Change = tuple[str, "tree.Entry | None", "tree.Entry | None"]
 _OWN_LINE = re.compile(r"entrykit: (?:(?P<where>[^\s:]+): )?(?P<message>.*)")
 # The mark of who holds the runtime directory, and what stands in for programs.
-_NOT_SHOWN = re.compile(r"/run/entrykit/\.holder|/run/entrykit-stubs(/.*)?")
+_NOT_SHOWN = re.compile(r"/run/entrykit/\.held-by|/run/entrykit-stubs(/.*)?")
 
 
 class Unseen(Exception):  # noqa: N818 - a fact about a backend
@@ -248,6 +249,29 @@ class Outcome:
             message = f"the {self.backend} backend does not show what a start wrote"
             raise Unseen(message)
         return [one for one in self._changes if not _NOT_SHOWN.fullmatch(one[0])]
+
+    def difference(self, other: "Outcome", ignoring: Collection[str] = ()) -> str:
+        """Return the first thing in which another outcome differs, "" where none does.
+
+        `ignoring` are patterns of files' paths (fnmatch).
+        """
+        if self.started_command != other.started_command:
+            return f"{self.summary}; else {other.summary}"
+        names = ["exit_status", "files", "directories", "removed"]
+        if self.started_command:
+            names += ["argv", "env", "cwd", "umask", "uid", "gid"]
+        for name in names:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(ours, Mapping):
+                for key in sorted({*ours, *theirs}):
+                    if any(fnmatch.fnmatchcase(key, pattern) for pattern in ignoring):
+                        continue
+                    one, another = (dict(each).get(key) for each in (ours, theirs))
+                    if one != another:
+                        return f"{name}: {key} is {one}; else {another}"
+            elif ours != theirs:
+                return f"{name} is {ours}; else {theirs}"
+        return ""
 
     def stub_calls(self, name: str) -> bytes | None:
         """Return what a stand-in has noted, None where it was not called."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     import _signal
 
-_REPORT = 3
+_REPORT, _BOUNDARIES, _NOTICE = 3, 4, 5
 
 
 class Recorder:
@@ -91,6 +91,49 @@ class Recorder:
         vars(step).update(run=watched, _run=noting)
 
 
+class Boundaries:
+    """The points between two steps, counted in a file that forked hooks write in, too.
+
+    At that of number `last` the process says so, and waits to be killed.
+    """
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        for descriptor in (_BOUNDARIES, _NOTICE):
+            posix.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
+
+    def reach(self, name: bytes) -> None:
+        """Come to a point."""
+        size = posix.fstat(_BOUNDARIES).st_size
+        number = posix.pread(_BOUNDARIES, size, 0).count(b"\n")
+        posix.pwrite(_BOUNDARIES, name.replace(b"\n", b"?") + b"\n", size)
+        if number == self._last:
+            posix.write(_NOTICE, b"+")
+            while True:
+                _signal.pause()
+
+    def watch(self) -> None:
+        """Come to a point before and after each hook, and each file that entrykit writes."""
+        from entrykit.steps import hook as step
+        from entrykit.system import writing
+
+        run, put = step.run, writing.put
+
+        def watched_run(hook: "Hook", start: "Start") -> None:
+            self.reach(b"before " + hook.name)
+            run(hook, start)
+            self.reach(b"after " + hook.name)
+
+        def watched_put(root: int, path: bytes, temporary: bytes) -> None:
+            directory = posix.readlink(b"/proc/self/fd/%d" % root)
+            self.reach(b"before writing " + directory + b"/" + path)
+            put(root, path, temporary)
+            self.reach(b"after writing " + directory + b"/" + path)
+
+        vars(step).update(run=watched_run)
+        vars(writing).update(put=watched_put)
+
+
 def _handoff(environment: "Environment", path: bytes, argv: list[bytes]) -> "dict[str, Any]":
     """Return what a program that is executed now is given."""
     umask = posix.umask(0)
@@ -153,6 +196,8 @@ def main() -> int:
     recorder = Recorder(put, runs=told["runs"])
     put(b"")
     recorder.watch_hooks()
+    if told.get("crash") is not None:
+        Boundaries(told["crash"]).watch()
     status = boot.run(told["words"], None, recorder.execute, mask)
     recorder.write(None)
     return status

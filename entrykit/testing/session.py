@@ -46,6 +46,9 @@ class Place(Protocol):
     def signal(self, number: int) -> None:
         """Send a signal to the start."""
 
+    def close(self) -> None:
+        """End all that runs; a second time nothing is left to do."""
+
 
 class Session:
     """A keeper, and one start at a time in what it keeps."""
@@ -94,7 +97,7 @@ class Session:
         self.stdout.clear()
         self.stderr.clear()
         self.ended = None
-        self._send(told)
+        self._send({"crash": None, **told})
 
     def pump(self, done: Callable[[], bool], deadline: float) -> None:
         """Take what comes until `done`, or the start has ended. Raises TooSlow."""
@@ -109,8 +112,10 @@ class Session:
         self._send({"signal": int(number)})
 
     def close(self) -> None:
-        """End all that runs, and wait until it is gone."""
+        """End all that runs, and wait until it is gone; a second time nothing is left to do."""
         self._socket.close()
+        if self._process.returncode is not None:
+            return
         try:
             # Whatever it still writes goes nowhere.
             self._process.communicate(timeout=10)

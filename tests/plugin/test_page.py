@@ -29,14 +29,14 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     hook.write_text(block("sh"), encoding="utf-8")
     hook.chmod(0o755)
     (pytester.path / "entrykit.toml").write_text(block("toml"), encoding="utf-8")
-    test = block("python") + "\n\n" + block("python", 1)
+    test = "\n\n".join(blocks("python"))
     (pytester.path / "test_hooks.py").write_text(test, encoding="utf-8")
     return pytester
 
 
 def test_the_session_is_green(project: pytest.Pytester) -> None:
     ended = project.runpytest_subprocess()
-    ended.assert_outcomes(passed=2)
+    ended.assert_outcomes(passed=3)
     ended.stdout.fnmatch_lines(["entrykit: sandbox (namespaces and an overlay, *"])
 
 
@@ -44,7 +44,7 @@ def test_a_broken_hook_is_named_with_its_reason(project: pytest.Pytester) -> Non
     hook = project.path / "docker-entrypoint.d" / "20-htpasswd.sh"
     hook.write_text(block("sh").replace("/etc/app.users\nchmod", "/no/where\nchmod"), "utf-8")
     ended = project.runpytest_subprocess()
-    ended.assert_outcomes(passed=1, failed=1)
+    ended.assert_outcomes(passed=1, failed=2)
     shown = ended.stdout.str()
     assert "no command was started, exit status 2: entrykit: 20-htpasswd.sh: failed" in shown
     assert "cannot create /no/where" in shown
