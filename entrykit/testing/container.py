@@ -35,6 +35,7 @@ class ContainerSession:
             message = f"the backend docker needs an image: {hint}"
             raise Refused(message)
         import docker
+        import docker.errors
 
         self.stdout = bytearray()
         self.stderr = bytearray()
@@ -44,7 +45,11 @@ class ContainerSession:
         self._arrived = threading.Condition()
         self._closed = True
         self._reader = threading.Thread()
-        self._client: Any = docker.from_env()
+        try:
+            self._client: Any = docker.from_env()
+        except docker.errors.DockerException as error:
+            message = f"the backend docker needs an engine: {error}"
+            raise Refused(message) from None
         try:
             self._container: Any = self._client.containers.create(
                 image,

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 from entrykit.testing import given as giving
 from entrykit.testing import process, sandbox
@@ -25,6 +25,19 @@ umask 0
 printf '%s\\0' "$#" "$@" >>"{place}"
 {output}exit {status}
 """
+
+
+class Told(TypedDict, total=False):
+    """What a call may say of a start; what it does not say comes from the project."""
+
+    env: Mapping[str, str]
+    secrets: Mapping[str, str]
+    files: Mapping[str, FileGiven]
+    hooks: HooksGiven
+    config: str | Path
+    program: str | Sequence[str]
+    user: str
+    network: bool
 
 
 class Stub:
@@ -195,38 +208,41 @@ class Entrypoint:
         self._stubs.append(stub)
         return stub
 
-    def __call__(  # noqa: PLR0913 - all of a start, each by its name
+    @overload
+    def __call__(
+        self,
+        command: Sequence[str] = ...,
+        *,
+        run_command: Literal[False] = ...,
+        seconds: float = ...,
+        **told: Unpack[Told],
+    ) -> Restartable: ...
+
+    @overload
+    def __call__(
+        self,
+        command: Sequence[str] = ...,
+        *,
+        run_command: Literal[True],
+        seconds: float = ...,
+        **told: Unpack[Told],
+    ) -> Running: ...
+
+    def __call__(
         self,
         command: Sequence[str] = (),
         *,
-        env: Mapping[str, str] | None = None,
-        secrets: Mapping[str, str] | None = None,
-        files: Mapping[str, FileGiven] | None = None,
-        hooks: HooksGiven | None = None,
-        config: str | Path | None = None,
-        program: str | Sequence[str] | None = None,
-        user: str = "",
-        network: bool = False,
         run_command: bool = False,
         seconds: float = PATIENCE_SECONDS,
-    ) -> Any:
+        **told: Unpack[Told],
+    ) -> Restartable | Running:
         """Start, and return the outcome; with `run_command` a running command.
 
         `env` is the whole environment but for PATH; `secrets` are files, named by NAME_FILE;
         `files` are paths and contents, or contents and modes; `hooks` a directory, or names and
         contents; `config` TOML or a path; `network` the machine's own, instead of none.
         """
-        given = self._given(
-            command,
-            env=env,
-            secrets=secrets,
-            files=files,
-            hooks=hooks,
-            config=config,
-            program=program,
-            user=user,
-            network=network,
-        )
+        given = self._given(command, told)
         start = self._open(given)
         self.starts.append(start)
         start.begin(runs=run_command)
@@ -235,19 +251,19 @@ class Entrypoint:
         return Restartable(start.end(seconds), start)
 
     def crash_everywhere(
-        self, command: Sequence[str] = (), *, ignoring: Collection[str] = (), **given: Any
+        self, command: Sequence[str] = (), *, ignoring: Collection[str] = (), **told: Unpack[Told]
     ) -> list[str]:
         """Kill the start at each point, start again, and compare with an undisturbed one.
 
-        The points are before and after each hook, and each file that entrykit writes; `given` is
-        what a call is given, `ignoring` are patterns of paths that differ each time (fnmatch).
+        The points are before and after each hook, and each file that entrykit writes; `told` is
+        what a call is told, `ignoring` are patterns of paths that differ each time (fnmatch).
         Returns the names of the points. Raises AssertionError that names all after which a restart
         comes to something else.
         """
         if self.backend != sandbox.NAME:
             message = f"the {self.backend} backend does not kill a start at a given point"
             raise Unseen(message)
-        all_of_it = self._given(command, **given)
+        all_of_it = self._given(command, told)
         undisturbed, names = self._crash(all_of_it, -1)
         if not undisturbed.started_command:
             message = f"undisturbed, too: {undisturbed.summary}\n{undisturbed.log.text}"
@@ -277,30 +293,19 @@ class Entrypoint:
         start.session.close()
         return outcome, reached.splitlines()
 
-    def _given(  # noqa: PLR0913 - see the call
-        self,
-        command: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        secrets: Mapping[str, str] | None = None,
-        files: Mapping[str, FileGiven] | None = None,
-        hooks: HooksGiven | None = None,
-        config: str | Path | None = None,
-        program: str | Sequence[str] | None = None,
-        user: str = "",
-        network: bool = False,
-    ) -> Given:
-        words = program.split() if isinstance(program, str) else program
+    def _given(self, command: Sequence[str], told: Told) -> Given:
+        program = told.get("program")
+        hooks, config = told.get("hooks"), told.get("config")
         return Given(
             [command] if isinstance(command, str) else command,
-            env or {},
-            secrets or {},
-            giving.files(files or {}),
+            told.get("env", {}),
+            told.get("secrets", {}),
+            giving.files(told.get("files", {})),
             giving.hooks(self.project.hooks if hooks is None else hooks),
             giving.configuration(self.project.config if config is None else config),
-            self.project.program if words is None else words,
-            user,
-            network,
+            self.project.program if program is None else giving.words(program),
+            told.get("user", ""),
+            told.get("network", False),
         )
 
     def _open(self, given: Given) -> Start:

@@ -123,6 +123,11 @@ def hooks(given: HooksGiven | None) -> list[tuple[str, bytes, int]]:
     ]
 
 
+def words(given: str | Sequence[str]) -> Sequence[str]:
+    """Return the words of a program: a list, or one text that blanks separate."""
+    return given.split() if isinstance(given, str) else given
+
+
 def configuration(given: str | Path | None) -> bytes | None:
     """Return the configuration: TOML, or a path."""
     if given is None:
@@ -145,11 +150,10 @@ def _from_section(place: Path, section: dict[str, Any]) -> Project:
     if unknown := sorted(section.keys() - _KEYS):
         message = f"[tool.entrykit] has no key `{unknown[0]}`; it has {', '.join(sorted(_KEYS))}"
         raise StartError(message, where=str(place / "pyproject.toml"))
-    program = section.get("program", ())
     return Project(
         place / section["hooks"] if "hooks" in section else None,
         place / section["config"] if "config" in section else None,
-        program.split() if isinstance(program, str) else program,
+        words(section.get("program", ())),
         section.get("image", ""),
         section.get("backend", ""),
     )

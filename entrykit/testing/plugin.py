@@ -56,7 +56,8 @@ def entrypoint(request: pytest.FixtureRequest) -> "Iterator[Entrypoint]":
     try:
         project = given.read_project(request.path.parent, request.config.rootpath)
     except StartError as error:
-        pytest.fail("; ".join(f"{where}: {what}" for where, what, _ in error.problems), False)  # noqa: FBT003 - positional only in old pytest
+        told = "; ".join(f"{where}: {what}" for where, what, _ in error.problems)
+        pytest.fail(told, pytrace=False)
     backend = _choose(request.config, project.backend)
     image = request.config.getoption("--entrykit-image")
     with starting.opened(backend, project, image) as opened:
