@@ -124,7 +124,8 @@ def test_an_interrupted_pytest_leaves_nothing(
 
 
 def test_a_place_is_gone_when_its_test_is_over(entrypoint: Entrypoint) -> None:
+    before = descendants(os.getpid())
     entrypoint(["true"])
-    assert descendants(os.getpid())
+    assert descendants(os.getpid()) - before
     entrypoint.close()
-    assert not descendants(os.getpid())
+    assert not descendants(os.getpid()) - before
