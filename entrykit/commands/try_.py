@@ -52,8 +52,8 @@ def execute(arguments: argparse.Namespace) -> int:
     try:
         session = Session(sandbox.told(given, {}))
     except Refused as error:
-        hint = "a container needs seccomp=unconfined and apparmor=unconfined for it"
-        raise StartError(f"this machine allows no sandbox: {error}", 1, hint) from None
+        message = f"this machine allows no sandbox: {error}"
+        raise StartError(message, 1, sandbox.mend()) from None
     try:
         start = Start(session, sandbox.NAME, ())
         start.begin(runs=False)

@@ -99,8 +99,10 @@ def _choose(config: pytest.Config, of_project: str) -> str:
     if asked not in ("auto", "sandbox"):
         return str(asked)
     if _refusal(config):
-        message = f"this machine allows no sandbox ({_refusal(config)}): {_WAYS_OUT}"
-        pytest.fail(message, pytrace=False)
+        from entrykit.testing import sandbox  # loaded already
+
+        message = f"this machine allows no sandbox ({_refusal(config)}; {sandbox.mend()})"
+        pytest.fail(f"{message}: {_WAYS_OUT}", pytrace=False)
     return "sandbox"
 
 

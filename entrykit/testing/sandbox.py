@@ -1,18 +1,18 @@
 """The backend `sandbox`: namespaces with an overlay over the machine's files; root or not."""
 
 import os
-from collections.abc import Callable
 from typing import Any
 
 from entrykit.testing.given import CONFIGURATION, HIDDEN, HOOK_DIRECTORY, SECRETS, STUBS, Given
 from entrykit.testing.session import Refused, Session
 
 NAME = "sandbox"
-
-
-def open_place(given: Given, stubs: dict[str, bytes], make: Callable[..., Session]) -> Session:
-    """Return a session whose tree has what a start is given. Raises Refused."""
-    return make(told(given, stubs))
+# What forbids user namespaces (user_namespaces(7); the last two are Debian's and Ubuntu's).
+_SETTINGS = (
+    ("user/max_user_namespaces", "0", "10000"),
+    ("kernel/unprivileged_userns_clone", "0", "1"),
+    ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
+)
 
 
 def told(given: Given, stubs: dict[str, bytes]) -> dict[str, Any]:
@@ -49,6 +49,19 @@ def refusal() -> str:
     except Refused as error:
         return str(error)
     return ""
+
+
+def mend(settings: str = "/proc/sys") -> str:
+    """Return what lets this machine allow one, from its settings as far as these tell."""
+    for name, forbids, allows in _SETTINGS:
+        try:
+            with open(f"{settings}/{name}", encoding="ascii") as file:
+                is_forbidden = file.read().strip() == forbids
+        except OSError:
+            continue
+        if is_forbidden:
+            return f"`sysctl {name.replace('/', '.')}={allows}` allows one"
+    return "a container needs seccomp=unconfined and apparmor=unconfined for it"
 
 
 def kind() -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from entrykit.testing import session
+from entrykit.testing import sandbox, session
 
 TESTS = Path(__file__).parent / "everywhere" / "test_hooks.py"
 COUNT = 31
@@ -104,9 +104,30 @@ def test_a_machine_that_allows_no_sandbox_is_told_the_ways_out(pytester: pytest.
     pytester.makepyfile("def test_it(entrypoint): entrypoint(['true'])")
     ended = pytester.runpytest_subprocess()
     ended.assert_outcomes(errors=1)
-    ended.stdout.fnmatch_lines(["*allows no sandbox (unshare: Operation not permitted)*"])
+    ended.stdout.fnmatch_lines(["*allows no sandbox (unshare: Operation not permitted; *"])
     assert "--entrykit-backend=docker --entrykit-image=IMAGE" in ended.stdout.str()
     assert "--entrykit-backend=process" in ended.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("user/max_user_namespaces", "0\n", "`sysctl user.max_user_namespaces=10000` allows one"),
+        ("user/max_user_namespaces", "9\n", "a container needs seccomp=unconfined and"),
+        (
+            "kernel/apparmor_restrict_unprivileged_userns",
+            "1\n",
+            "`sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows one",
+        ),
+    ],
+)
+def test_the_mend_is_that_of_the_setting_that_forbids_it(
+    tmp_path: Path, name: str, value: str, says: str
+) -> None:
+    setting = tmp_path / name
+    setting.parent.mkdir()
+    setting.write_text(value, encoding="ascii")
+    assert sandbox.mend(str(tmp_path)).startswith(says)
 
 
 @pytest.mark.parametrize(
