@@ -30,8 +30,12 @@ def processes() -> dict[int, tuple[int, str]]:
     found = {}
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            words = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            parent = (directory / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]
+            words = (
+                (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            )
+            parent = (
+                (directory / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1]
+            )
         except OSError:
             continue
         found[int(directory.name)] = int(parent), words
