@@ -280,17 +280,16 @@ def _enter_tree() -> None:
 
 def _end_descendants() -> None:
     """Kill all that a start without a namespace has left behind, and reap it."""
+    # Each time those whose parents were killed the time before.
+    path = f"/proc/self/task/{os.getpid()}/children"
     while True:
-        path = f"/proc/self/task/{os.getpid()}/children"
         with open(path, encoding="ascii") as file:
             children = [int(word) for word in file.read().split()]
+        if not children:
+            return
         for child in children:
             os.kill(child, signal.SIGKILL)
-        try:
-            while os.waitpid(-1, os.WNOHANG if not children else 0)[0]:
-                pass
-        except ChildProcessError:
-            return
+            os.waitpid(child, 0)
 
 
 if __name__ == "__main__":
