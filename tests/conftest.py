@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["pytester"]
 _MARK = "not run"
 
 
@@ -71,6 +72,12 @@ def _has_engine() -> bool:
         client.close()
 
 
+def _can_make_sandboxes() -> bool:
+    from entrykit.testing import sandbox
+
+    return not sandbox.refusal()
+
+
 def _has_crypt() -> bool:
     try:
         ctypes.CDLL("libcrypt.so.1")
@@ -96,6 +103,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         "the right to make PID namespaces",
         _can_make_namespaces,
         "unshare(1) may not make one, or is missing",
+    ),
+    "sandbox": (
+        "the right to make user namespaces",
+        _can_make_sandboxes,
+        "the machine refuses them, or overlays in them",
     ),
     "ipv6": ("an IPv6 loopback address", _has_ipv6, "::1 cannot be had"),
     "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),

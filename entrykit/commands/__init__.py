@@ -18,8 +18,11 @@ COMMANDS = {
     "wait": "wait until servers, sockets and files are there",
     "htpasswd": "make and edit htpasswd files, and verify passwords",
     "env": "list the variables that an image understands",
+    "try": "run the hooks in a sandbox, and show what came of it",
     "render": "render a template, as the hook 40-templates.py does",
 }
+# A keyword names no module.
+_MODULES = {"try": "try_"}
 
 
 def main(words: list[str]) -> int:
@@ -38,7 +41,7 @@ def main(words: list[str]) -> int:
             command, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if command == name:
-            module = import_module(f"entrykit.commands.{command}")
+            module = import_module(f"entrykit.commands.{_MODULES.get(command, command)}")
             subparser.description = module.DESCRIPTION
             module.add_arguments(subparser)
             if getattr(module, "TAKES_COMMAND", False) and "--" in words:

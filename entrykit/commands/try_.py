@@ -1,0 +1,177 @@
+"""`entrykit try`: run a start in a sandbox of this machine, and show what came of it."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from entrykit.system import errors, log
+from entrykit.system.errors import StartError
+
+DESCRIPTION = """\
+Run the hooks of DIR (default: docker-entrypoint.d) in a sandbox, and show what came of it: the log,
+what each hook changed in the environment and the command, the files that were made, changed and
+removed, and the command that would have been started. Nothing of it touches this machine.
+
+Exit status: 0 the command would have been started; 1 not, or there is no sandbox; 2 usage."""
+TAKES_COMMAND = True
+# A start that goes on for longer is killed.
+_LIMIT_SECONDS = 600.0
+_DIRECTORY = "docker-entrypoint.d"
+_CONFIGURATION = "entrykit.toml"
+_HIDDEN = "***"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `try`."""
+    parser.usage = "entrykit try [OPTIONS] [DIR ...] [-- CMD ...]"
+    parser.add_argument("directories", nargs="*", metavar="DIR", help="a hook directory")
+    parser.add_argument(
+        "--config", metavar="FILE", help=f"the configuration; default {_CONFIGURATION}, if any"
+    )
+    for name, what in (("env", "a variable"), ("secret", "a secret, given as a file")):
+        parser.add_argument(
+            f"--{name}", metavar="NAME=VALUE", action="append", default=[], type=_pair, help=what
+        )
+    parser.add_argument("--user", metavar="USER", default="", help="as of `entrykit run`")
+    parser.add_argument("--network", action="store_true", help="let hooks use this machine's")
+    parser.add_argument("--json", action="store_true", help="show it as JSON")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Try; return 0 where a command would have been started. Raises StartError."""
+    # Heavier than all other commands' imports.
+    from entrykit.testing import sandbox
+    from entrykit.testing.entrypoint import Start
+    from entrykit.testing.session import Refused, Session, TooSlow
+
+    secrets = dict(arguments.secret)
+    given = _given(arguments, secrets)
+    try:
+        session = Session(sandbox.told(given, {}))
+    except Refused as error:
+        message = f"this machine allows no sandbox: {error}"
+        raise StartError(message, 1, sandbox.mend()) from None
+    try:
+        start = Start(session, sandbox.NAME, ())
+        start.begin(runs=False)
+        outcome = start.end(_LIMIT_SECONDS)
+    except TooSlow:
+        raise StartError(f"goes on for more than {log.duration(_LIMIT_SECONDS)}", 1) from None
+    finally:
+        session.close()
+    # The longest first: one may be a part of another.
+    values = sorted(filter(None, secrets.values()), key=len, reverse=True)
+    if arguments.json:
+        told = json.dumps(_without(_record(outcome), values), indent=2)
+    else:
+        told = _without(_text(outcome), values)
+    sys.stdout.write(f"{told}\n")
+    return 0 if outcome.started_command else 1
+
+
+def _given(arguments: argparse.Namespace, secrets: dict[str, str]) -> Any:
+    from entrykit.testing import given
+
+    directories = arguments.directories or [_DIRECTORY] * os.path.isdir(_DIRECTORY)
+    config = arguments.config or (_CONFIGURATION if os.path.exists(_CONFIGURATION) else None)
+    hooks: dict[str, tuple[str, bytes, int]] = {}
+    try:
+        for directory in directories:
+            os.listdir(directory)
+            # The same name in a later one replaces the earlier.
+            hooks |= {one[0]: one for one in given.hooks(directory)}
+        content = given.configuration(Path(config)) if config else None
+    except OSError as error:
+        reason = errors.os_reason(error)
+        raise StartError(f"cannot read {error.filename}: {reason}", errors.USAGE) from None
+    return given.Given(
+        # Without a command and a program there would be nothing to hand over to.
+        arguments.cmd or ([] if content and b"program" in content else ["true"]),
+        dict(arguments.env),
+        secrets,
+        (),
+        list(hooks.values()),
+        content,
+        user=arguments.user,
+        network=arguments.network,
+    )
+
+
+def _pair(written: str) -> tuple[str, str]:
+    name, equals, value = written.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{written!r} is not NAME=VALUE")
+    return name, value
+
+
+def _text(outcome: Any) -> str:
+    lines = [outcome.log.text.rstrip()] if outcome.log.text else []
+    for hook in outcome.hooks:
+        for name, value in hook.environment.items():
+            change = f"-{name}" if value is None else f"+{name}={value}"
+            lines.append(f"environment: {change} ({hook.name})")
+        if hook.argv is not None:
+            lines.append(f"command: {_words(hook.argv)} ({hook.name})")
+    for path, directory in outcome.directories.items():
+        lines.append(f"directory: {path}, {_mode(directory)}")
+    for path, file in outcome.files.items():
+        lines.append(f"{'changed' if file.before else 'made'}: {path}, {_mode(file)}")
+        if file.kind == "file" and (difference := file.diff(path)):
+            lines += [f"    {line}" for line in difference.splitlines()[2:]]
+    lines += [f"removed: {path}" for path in sorted(outcome.removed)]
+    took = log.duration(outcome.duration)
+    if outcome.started_command:
+        who = f"uid {outcome.uid}, gid {outcome.gid}, umask {outcome.umask:04o}"
+        lines.append(f"would start: {_words(outcome.argv)} ({who}, in {outcome.cwd}; {took})")
+    else:
+        lines.append(f"no command was started: exit status {outcome.exit_status} ({took})")
+    return "\n".join(lines)
+
+
+def _record(outcome: Any) -> dict[str, Any]:
+    files = {**outcome.directories, **outcome.files}
+    return {
+        "format": 1,
+        "exit_status": outcome.exit_status,
+        "seconds": outcome.duration,
+        "log": outcome.log.lines,
+        "hooks": [vars(hook) for hook in outcome.hooks],
+        "files": {
+            path: {
+                "kind": file.kind,
+                "mode": f"{file.mode:04o}",
+                "owner": list(file.owner),
+                "was_there": file.before is not None,
+                "diff": file.diff(path) if file.kind == "file" else "",
+            }
+            for path, file in files.items()
+        },
+        "removed": sorted(outcome.removed),
+        "command": outcome.argv if outcome.started_command else None,
+        "environment": outcome.env if outcome.started_command else None,
+    }
+
+
+def _without(told: Any, values: list[str]) -> Any:
+    """Return what is to be shown without the values of secrets."""
+    if isinstance(told, dict):
+        return {name: _without(value, values) for name, value in told.items()}
+    if isinstance(told, list):
+        return [_without(one, values) for one in told]
+    if isinstance(told, str):
+        for value in values:
+            told = told.replace(value, _HIDDEN)
+    return told
+
+
+def _mode(file: Any) -> str:
+    return f"{file.mode:04o} {file.owner[0]}:{file.owner[1]}"
+
+
+def _words(words: list[str]) -> str:
+    import shlex
+
+    return log.text(os.fsencode(shlex.join(words)))

@@ -1,0 +1,296 @@
+"""What stands between a test and its starts: a process that holds their files and ends with it.
+
+Run by path, with `-IS`: a test's process has threads and descriptors that are not to be forked, and
+a namespace once entered is not left. It is told over a socket, in marshalled messages with their
+length before them, and answers there. When the other end is closed, by whatever end of the test's
+process, all that runs below is killed; mounts and files go with their namespaces.
+
+Between the keeper and a start stands one more process, whose children are in new namespaces of
+processes and mounts: unshare(2) gives a process such children once.
+"""
+
+import fcntl
+import marshal
+import os
+import select
+import signal
+import sys
+import time
+
+# Run by path, as record.py is: the package stands where this file does.
+sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
+
+from entrykit.testing import namespaces, tree
+from entrykit.testing.namespaces import BIND, NO_DEVICES, NO_EXEC, NO_SUID, RECURSIVE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    Message = dict[str, Any]
+
+_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+_RECORDER = os.path.join(os.path.dirname(__file__), "record.py")
+_REPORT = 3
+
+
+class Link:
+    """The socket to the test."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def receive(self) -> "Message | None":
+        """Return the next message, None where the other end is closed."""
+        head = self._read(4)
+        if len(head) < 4:
+            return None
+        body = self._read(int.from_bytes(head, "big"))
+        message: Message = marshal.loads(body)
+        return message
+
+    def send(self, **message: "Any") -> None:
+        """Send a message; nothing happens where nobody takes it any more."""
+        body = marshal.dumps(message)
+        rest = memoryview(len(body).to_bytes(4, "big") + body)
+        try:
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
+        except BrokenPipeError:
+            pass
+
+    def _read(self, size: int) -> bytes:
+        found = b""
+        while len(found) < size:
+            piece = os.read(self.descriptor, size - len(found))
+            if not piece:
+                break
+            found += piece
+        return found
+
+
+def main() -> None:
+    """Make the place for the starts, then start whenever the test says so."""
+    # Broken pipes are errors here, and a start gets the default back.
+    link = Link(int(sys.argv[1]))
+    told = link.receive()
+    if told is None:
+        return
+    place: tree.Tree | None = None
+    try:
+        if told["sandboxed"]:
+            place = _enter(told)
+        else:
+            namespaces.adopt_orphans()
+    except OSError as error:
+        link.send(refused=f"{error.filename or 'a call'}: {error.strerror}", errno=error.errno)
+        return
+    link.send(ready=True, notes=place.notes if place else [])
+    while (order := link.receive()) is not None:
+        # A signal may come when the start has just ended.
+        if "signal" not in order:
+            _start(link, {**told, **order}, place)
+
+
+def _enter(told: "Message") -> tree.Tree:
+    """Move into new namespaces with a tree of their own. Raises OSError."""
+    flags = namespaces.NEW_MOUNTS | namespaces.NEW_IPC | namespaces.NEW_UTS
+    if not told["network"]:
+        flags |= namespaces.NEW_NETWORK
+    uid, gid = os.geteuid(), os.getegid()
+    _unshare_users(flags, uid, gid)
+    if not told["network"]:
+        namespaces.raise_loopback()
+    place = tree.Tree(is_root=uid == 0)
+    place.build()
+    for path in told["hidden"]:
+        place.remove(path)
+    for path, content, mode, owner, group in told["files"]:
+        place.put(path, content, mode, (owner, group))
+    place.remember()
+    return place
+
+
+def _unshare_users(flags: int, uid: int, gid: int) -> None:
+    """Become root of a new user namespace, whose users a process outside of it names."""
+    reader, writer = os.pipe()
+    answer, answering = os.pipe()
+    keeper = os.getpid()
+    child = os.fork()
+    if child == 0:
+        number = 0
+        try:
+            os.close(writer)
+            if os.read(reader, 1):
+                namespaces.map_ids(keeper, uid, gid)
+        except OSError as error:
+            number = error.errno or 1
+        finally:
+            os.write(answering, bytes([number]))
+            os._exit(0)
+    os.close(reader)
+    os.close(answering)
+    try:
+        namespaces.unshare(flags | namespaces.NEW_USER)
+        os.write(writer, b"+")
+        number = os.read(answer, 1)[0]
+    finally:
+        os.close(writer)
+        os.waitpid(child, 0)
+        os.close(answer)
+    if number:
+        raise OSError(number, os.strerror(number), "uid_map")
+
+
+def _start(link: Link, told: "Message", place: "tree.Tree | None") -> None:
+    """Start once, say when it began, and what came of it."""
+    report = os.memfd_create("entrykit-start", 0)
+    keys = ("words", "paths", "runs", "crash")
+    os.write(report, marshal.dumps({key: told[key] for key in keys}))
+    boundaries = os.memfd_create("entrykit-boundaries", 0)
+    notice, noticing = os.pipe()
+    given = [report] if told["crash"] is None else [report, boundaries, noticing]
+    reader, writer = os.pipe()
+    began = time.monotonic()
+    middle = os.fork()
+    if middle == 0:
+        os.close(reader)
+        _stand_between(told, place, given, writer)
+    os.close(writer)
+    os.close(noticing)
+    process = int.from_bytes(os.read(reader, 4), "big")
+    if process:
+        link.send(started=process)
+    raw = _wait(link, reader, notice, process)
+    seconds = time.monotonic() - began
+    os.close(reader)
+    os.close(notice)
+    os.waitpid(middle, 0)
+    if place is None:
+        _end_descendants()
+    content, reached = (os.pread(one, os.fstat(one).st_size, 0) for one in (report, boundaries))
+    os.close(report)
+    os.close(boundaries)
+    link.send(
+        ended=int.from_bytes(raw, "big") if raw else 9,
+        seconds=seconds,
+        report=content,
+        boundaries=reached,
+        changes=place.changes() if place else None,
+    )
+
+
+def _wait(link: Link, reader: int, notice: int, process: int) -> bytes:
+    """Wait for the end of a start; pass signals on, and kill it when the test has gone.
+
+    And when it says on `notice` that it has come to where it is to be killed: nobody in a namespace
+    can kill its PID 1.
+    """
+    poll = select.poll()
+    poll.register(reader, select.POLLIN | select.POLLHUP)
+    poll.register(link.descriptor, select.POLLIN | select.POLLHUP)
+    poll.register(notice, select.POLLIN | select.POLLHUP)
+    while True:
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        if reader in ready:
+            return os.read(reader, 4)
+        number: int = signal.SIGKILL
+        if notice in ready:
+            poll.unregister(notice)
+            if not os.read(notice, 1):
+                continue
+        elif (order := link.receive()) is not None:
+            number = order["signal"]
+        else:
+            poll.unregister(link.descriptor)
+        try:
+            os.kill(process, number)
+        except ProcessLookupError:
+            pass
+
+
+def _stand_between(
+    told: "Message", place: "tree.Tree | None", given: list[int], writer: int
+) -> "NoReturn":
+    """Start the start in namespaces of its own, tell its process id and then its wait status."""
+    status = 127 << 8
+    try:
+        namespaces.die_with_parent(signal.SIGKILL)
+        if place is not None:
+            namespaces.unshare(namespaces.NEW_PROCESSES | namespaces.NEW_MOUNTS)
+        child = os.fork()
+        if child == 0:
+            _become(told, place, given)
+        os.write(writer, child.to_bytes(4, "big"))
+        status = os.waitpid(child, 0)[1]
+    except OSError as error:
+        os.pwrite(given[0], marshal.dumps({"refused": f"{error.filename}: {error.strerror}"}), 0)
+    finally:
+        os.write(writer, status.to_bytes(4, "big"))
+        os._exit(0)
+
+
+def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "NoReturn":
+    """Become the start: PID 1 in its tree, with nothing of this process but standard streams."""
+    try:
+        namespaces.die_with_parent(signal.SIGKILL)
+        null = os.open("/dev/null" if place is None else f"{tree.TREE}/dev/null", os.O_RDONLY)
+        if place is not None:
+            _enter_tree()
+        os.umask(0o022)
+        os.chdir(told["directory"])
+        os.dup2(null, 0)
+        kept = [fcntl.fcntl(one, fcntl.F_DUPFD, 100) for one in given]
+        os.closerange(_REPORT, 100)
+        for number, one in enumerate(kept, _REPORT):
+            os.dup2(one, number)
+        os.closerange(_REPORT + len(kept), 1 << 20)
+        # Python ignores them, and a start would inherit that.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        python = told["python"]
+        words = [python, "-BIS", _RECORDER]
+        os.execve(python, words, dict(told["environment"]))  # noqa: S606 - without a shell
+    except (OSError, ValueError) as error:
+        os.pwrite(_REPORT, marshal.dumps({"refused": str(error)}), 0)
+    finally:
+        os._exit(127)
+
+
+def _enter_tree() -> None:
+    """Make the tree the root, with a /proc of the new namespace, and give up what is not needed."""
+    proc = f"{tree.TREE}/proc"
+    try:
+        namespaces.mount("proc", proc, "proc", NO_SUID | NO_DEVICES | NO_EXEC)
+        for name in _READ_ONLY:
+            if os.path.exists(f"{proc}/{name}"):
+                namespaces.mount(f"{proc}/{name}", f"{proc}/{name}", None, BIND | RECURSIVE)
+                namespaces.make_read_only(f"{proc}/{name}")
+    except PermissionError:
+        # In a container whose own is covered in places (mount_namespaces(7)): that one, then,
+        # which shows the processes outside, too.
+        namespaces.mount(f"{tree.MACHINE}/proc", proc, None, BIND | RECURSIVE)
+        namespaces.make_read_only(proc)
+    os.chdir(tree.TREE)
+    namespaces.pivot_root(".", ".")
+    namespaces.unmount(".")
+    os.chdir("/")
+    namespaces.keep_container_capabilities()
+
+
+def _end_descendants() -> None:
+    """Kill all that a start without a namespace has left behind, and reap it."""
+    # Each time those whose parents were killed the time before.
+    path = f"/proc/self/task/{os.getpid()}/children"
+    while True:
+        with open(path, encoding="ascii") as file:
+            children = [int(word) for word in file.read().split()]
+        if not children:
+            return
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,321 @@
+"""What a start came to, as a test sees it."""
+
+import difflib
+import fnmatch
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from entrykit.testing import tree
+
+# pytest leaves the frames of this module out of what it shows of a failure.
+__tracebackhide__ = True
+
+Change = tuple[str, "tree.Entry | None", "tree.Entry | None"]
+_OWN_LINE = re.compile(r"entrykit: (?:(?P<where>[^\s:]+): )?(?P<message>.*)")
+# The mark of who holds the runtime directory, and what stands in for programs.
+_NOT_SHOWN = re.compile(r"/run/entrykit/\.held-by|/run/entrykit-stubs(/.*)?")
+
+
+class Unseen(Exception):  # noqa: N818 - a fact about a backend
+    """What a backend cannot show: a test that asks for it is skipped."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as the start left it. `owner` is uid and gid; `kind` is `file`, `link`, `other`.
+
+    `before` is what was there, None for nothing; of a link, `bytes` is its target.
+    """
+
+    bytes: bytes
+    mode: int
+    owner: tuple[int, int]
+    kind: str = tree.FILE
+    before: "File | None" = field(default=None, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The content as text. Raises UnicodeDecodeError."""
+        return self.bytes.decode()
+
+    def diff(self, path: str) -> str:
+        """Return how it differs from what was there, "" where that is no text."""
+        try:
+            before = self.before.text if self.before else ""
+            after = self.text
+        except UnicodeDecodeError:
+            return ""
+        lines = difflib.unified_diff(
+            before.splitlines(), after.splitlines(), f"{path} (before)", path, lineterm=""
+        )
+        return "\n".join(lines)
+
+
+class Files(Mapping[str, File]):
+    """The files that a start made or changed, by path."""
+
+    def __init__(self, files: dict[str, File]) -> None:
+        self._files = files
+
+    def __getitem__(self, path: str) -> File:
+        if path not in self._files:
+            changed = ", ".join(self._files) or "none"
+            message = f"the start neither made nor changed {path}; it did these: {changed}"
+            raise AssertionError(message)
+        return self._files[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __repr__(self) -> str:
+        return repr(self._files)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of entrykit's own: what it is about ("" for the start itself), and what it says."""
+
+    where: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Log:
+    """What stood on standard error, the hooks' output too."""
+
+    text: str
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines."""
+        return self.text.splitlines()
+
+    @property
+    def events(self) -> list[Event]:
+        """The lines of entrykit's own."""
+        found = [_OWN_LINE.fullmatch(line) for line in self.lines]
+        return [Event(one["where"] or "", one["message"]) for one in found if one]
+
+
+@dataclass(frozen=True)
+class HookRun:
+    """One hook that was run. `status` is None where it was not: done before, or the start ended.
+
+    `environment` are the variables that it set, None for unset ones; `argv` is the command that it
+    made, None where it left that as it was.
+    """
+
+    name: str
+    directory: str
+    status: int | None
+    seconds: float
+    environment: dict[str, str | None] = field(default_factory=dict)
+    argv: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class Signals:
+    """What a command inherits: the numbers of the signals that are ignored, and blocked."""
+
+    ignored: frozenset[int]
+    blocked: frozenset[int]
+
+
+class Outcome:
+    """What one start came to. What was handed over is there where the start got so far.
+
+    `exit_status` is 0 where the handoff was recorded, else the process's own.
+    """
+
+    def __init__(self, raw: dict[str, Any], backend: str) -> None:
+        self.backend = backend
+        self.exit_status: int = raw["exit_status"]
+        self.duration: float = raw["seconds"]
+        self.stdout: bytes = raw["stdout"]
+        self.log = Log(raw["stderr"].decode("utf-8", "backslashreplace"))
+        self.hooks = [_hook(one) for one in raw["hooks"]]
+        self._handoff: dict[str, Any] | None = raw["handoff"]
+        self._changes: list[Change] | None = raw["changes"]
+
+    def __repr__(self) -> str:
+        return f"<Outcome: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """One line: what it handed over, or why it did not."""
+        if self._handoff is None:
+            last = self.log.lines[-1] if self.log.lines else "it said nothing"
+            return f"no command was started, exit status {self.exit_status}: {last}"
+        return f"exit status {self.exit_status}, argv {self.argv}"
+
+    @property
+    def started_command(self) -> bool:
+        """Whether the start got to its handoff."""
+        return self._handoff is not None
+
+    @property
+    def argv(self) -> list[str]:
+        """The arguments of the command."""
+        return [os.fsdecode(word) for word in self._handed_over("argv")]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of the command, as text."""
+        return {os.fsdecode(name): os.fsdecode(value) for name, value in self.env_bytes.items()}
+
+    @property
+    def env_bytes(self) -> dict[bytes, bytes]:
+        """The environment of the command, as it is."""
+        pairs = [entry.partition(b"=") for entry in self._handed_over("environment")]
+        return {name: value for name, _, value in reversed(pairs)}
+
+    @property
+    def cwd(self) -> str:
+        """The working directory of the command."""
+        return os.fsdecode(self._handed_over("directory"))
+
+    @property
+    def umask(self) -> int:
+        """The umask of the command."""
+        return int(self._handed_over("umask"))
+
+    @property
+    def uid(self) -> int:
+        """The effective user of the command."""
+        return int(self._handed_over("uids")[1])
+
+    @property
+    def gid(self) -> int:
+        """The effective group of the command."""
+        return int(self._handed_over("gids")[1])
+
+    @property
+    def groups(self) -> list[int]:
+        """The supplementary groups of the command."""
+        return list(self._handed_over("groups"))
+
+    @property
+    def signals(self) -> Signals:
+        """The signals that the command finds ignored and blocked."""
+        ignored = frozenset(self._handed_over("ignored"))
+        return Signals(ignored, frozenset(self._handed_over("blocked")))
+
+    @property
+    def fds(self) -> dict[int, str]:
+        """The descriptors that the command inherits, and what they are."""
+        found = self._handed_over("descriptors")
+        return {number: os.fsdecode(target) for number, target in sorted(found.items())}
+
+    @property
+    def files(self) -> Files:
+        """The files and links that are other than before the first start in this place."""
+        return Files(
+            {
+                path: file
+                for path, before, after in self.changes
+                if after is not None and after[0] != tree.DIRECTORY
+                for file in [_file(after, before)]
+            }
+        )
+
+    @property
+    def directories(self) -> dict[str, File]:
+        """The directories that were made, or whose mode or owner is another."""
+        return {
+            path: _file(after, before)
+            for path, before, after in self.changes
+            if after is not None and after[0] == tree.DIRECTORY
+        }
+
+    @property
+    def removed(self) -> set[str]:
+        """The paths of what is there no more; of a directory, only its own."""
+        gone = {path for path, _, after in self.changes if after is None}
+        return {path for path in gone if path.rpartition("/")[0] not in gone}
+
+    @property
+    def changes(self) -> list[Change]:
+        """All that changed: paths, what was there, and what is."""
+        if self._changes is None:
+            message = f"the {self.backend} backend does not show what a start wrote"
+            raise Unseen(message)
+        return [one for one in self._changes if not _NOT_SHOWN.fullmatch(one[0])]
+
+    def difference(self, other: "Outcome", ignoring: Collection[str] = ()) -> str:
+        """Return the first thing in which another outcome differs, "" where none does.
+
+        `ignoring` are patterns of files' paths (fnmatch).
+        """
+        if self.started_command != other.started_command:
+            return f"{self.summary}; else {other.summary}"
+        names = ["exit_status", "files", "directories", "removed"]
+        if self.started_command:
+            names += ["argv", "env", "cwd", "umask", "uid", "gid"]
+        for name in names:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(ours, Mapping):
+                for key in sorted({*ours, *theirs}):
+                    if any(fnmatch.fnmatchcase(key, pattern) for pattern in ignoring):
+                        continue
+                    one, another = (dict(each).get(key) for each in (ours, theirs))
+                    if one != another:
+                        return f"{name}: {key} is {one}; else {another}"
+            elif ours != theirs:
+                return f"{name} is {ours}; else {theirs}"
+        return ""
+
+    def stub_calls(self, name: str) -> bytes | None:
+        """Return what a stand-in has noted, None where it was not called."""
+        for path, _, after in self._changes or ():
+            if path == f"/run/entrykit-stubs/{name}" and after is not None:
+                return after[4]
+        return None
+
+    def story(self) -> str:
+        """Return all that helps whoever reads a failed test."""
+        hooks = [
+            f"{hook.name}: {'not done' if hook.status is None else f'status {hook.status}'}"
+            f" ({round(hook.seconds * 1000)} ms)"
+            for hook in self.hooks
+        ]
+        told = [self.summary, *hooks]
+        if self._changes:
+            shown = [path for path, *_ in self.changes]
+            more = f" and {len(shown) - 20} more" if len(shown) > 20 else ""
+            told.append(f"changed: {', '.join(shown[:20])}{more}")
+        if self.log.text:
+            told += ["log:", self.log.text.rstrip()]
+        return "\n".join(told)
+
+    def _handed_over(self, key: str) -> Any:
+        if self._handoff is None:
+            raise AssertionError(f"{self.summary}\n{self.log.text}")
+        return self._handoff[key]
+
+
+def _file(entry: "tree.Entry", before: "tree.Entry | None" = None) -> File:
+    kind, mode, uid, gid, content = entry
+    return File(content, mode, (uid, gid), kind, _file(before) if before else None)
+
+
+def _hook(raw: dict[str, Any]) -> HookRun:
+    return HookRun(
+        os.fsdecode(raw["name"]),
+        os.fsdecode(raw["directory"]),
+        raw["status"],
+        raw.get("seconds", 0.0),
+        {
+            os.fsdecode(name): None if value is None else os.fsdecode(value)
+            for name, value in raw.get("environment", {}).items()
+        },
+        None if raw.get("argv") is None else [os.fsdecode(word) for word in raw["argv"]],
+    )

@@ -1,0 +1,52 @@
+"""The backend `process`: a plain process, for machines that forbid namespaces; never by itself.
+
+What a hook writes is written to the machine: whoever asks for this backend knows. What the test
+itself gives lies in a directory of its own.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from entrykit.testing.given import Given
+from entrykit.testing.outcome import Unseen
+
+NAME = "process"
+
+
+def told(given: Given, stubs: dict[str, bytes], place: Path) -> dict[str, Any]:
+    """Return what the keeper is told; write what the start is given below `place`.
+
+    Raises Unseen where it would have to be written elsewhere.
+    """
+    outside = [path for path, _, _ in given.files if not Path(path).is_relative_to(place)]
+    outside += [name for name in stubs if os.path.isabs(name)]
+    if outside:
+        message = f"the process backend writes no files to the machine, as {outside[0]}"
+        raise Unseen(message)
+    hooks, secrets, programs = place / "hooks", place / "secrets", place / "stubs"
+    for directory in (hooks, secrets, programs):
+        directory.mkdir()
+    for name, inner, mode in given.hooks:
+        _write(hooks / name, inner, mode)
+    for name, value in given.secrets.items():
+        _write(secrets / name, value.encode(), 0o400)
+    for name, script in stubs.items():
+        _write(programs / name, script, 0o755)
+    config = place / "entrykit.toml"
+    _write(config, given.config or b"", 0o644)
+    entries = dict(given.entries(str(secrets)))
+    if stubs:
+        entries[b"PATH"] = os.fsencode(programs) + b":" + entries[b"PATH"]
+    return {
+        "sandboxed": False,
+        "words": given.words("--config", str(config), "--hooks", str(hooks)),
+        "environment": list(entries.items()),
+        "directory": "/",
+    }
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(mode)

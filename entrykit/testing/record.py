@@ -1,0 +1,207 @@
+"""What runs as PID 1 of a test: a real start, whose handoff is recorded.
+
+Run by path, with `-IS`, not imported. Descriptor 3 is the file in which the start is told what it
+is, and in which it writes what it came to; in a container, which is given no descriptors, the file
+that the first argument names.
+
+Builtin modules only: a start in here loads what it loads elsewhere.
+"""
+
+import marshal
+import posix
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+    from typing import Any
+
+    from entrykit.steps.discover import Hook
+    from entrykit.steps.inherited import Environment
+    from entrykit.steps.state import Start
+else:
+    import _signal
+
+_REPORT, _BOUNDARIES, _NOTICE = 3, 4, 5
+
+
+class Recorder:
+    """What the start came to: its hooks, and what it handed over; `runs` where it really does."""
+
+    def __init__(self, put: "Any", *, runs: bool) -> None:
+        self._put = put
+        self._runs = runs
+        self.hooks: list[dict[str, Any]] = []
+        self.status: int | None = None
+        self._hook: dict[str, Any] = {}
+
+    def execute(self, environment: "Environment", path: bytes, argv: list[bytes]) -> None:
+        """Record what would be executed, instead of executing it; or before it."""
+        self.write(_handoff(environment, path, argv))
+        if not self._runs:
+            posix._exit(0)  # noqa: SLF001 - its public name
+        environment.execute(path, argv)
+
+    def write(self, handoff: "dict[str, Any] | None") -> None:
+        """Write all that is known."""
+        self._put(marshal.dumps({"handoff": handoff, "hooks": self.hooks}, 4))
+
+    def watch_hooks(self) -> None:
+        """Note each hook's status and time, and what it changed."""
+        import time
+
+        from entrykit.steps import hook as step
+        from entrykit.system.errors import StartError
+
+        run, run_once = step.run, step._run  # noqa: SLF001 - nobody else is to pay for a way in
+
+        def watched(hook: "Hook", start: "Start") -> None:
+            before, words = dict(start.environment.values), start.command.words()
+            noted: dict[str, Any] = {
+                "name": hook.name,
+                "directory": hook.directory,
+                "status": None,
+            }
+            self._hook = noted
+            self.hooks.append(noted)
+            began = time.monotonic()
+            try:
+                run(hook, start)
+            finally:
+                noted["seconds"] = time.monotonic() - began
+                after, now = start.environment.values, start.command.words()
+                noted["environment"] = {
+                    name: after.get(name)
+                    for name in {**before, **after}
+                    if isinstance(name, bytes) and before.get(name) != after.get(name)
+                }
+                noted["argv"] = None if words == now else now
+                # Not only at the end: a start may be killed in the next one.
+                self.write(None)
+
+        def noting(*arguments: "Any") -> str:
+            try:
+                said: str = run_once(*arguments)
+            except StartError as error:
+                self._hook["status"] = error.status
+                raise
+            self._hook["status"] = 0
+            return said
+
+        vars(step).update(run=watched, _run=noting)
+
+
+class Boundaries:
+    """The points between two steps, counted in a file that forked hooks write in, too.
+
+    At that of number `last` the process says so, and waits to be killed.
+    """
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        for descriptor in (_BOUNDARIES, _NOTICE):
+            posix.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
+
+    def reach(self, name: bytes) -> None:
+        """Come to a point."""
+        size = posix.fstat(_BOUNDARIES).st_size
+        number = posix.pread(_BOUNDARIES, size, 0).count(b"\n")
+        posix.pwrite(_BOUNDARIES, name.replace(b"\n", b"?") + b"\n", size)
+        if number == self._last:
+            posix.write(_NOTICE, b"+")
+            while True:
+                _signal.pause()
+
+    def watch(self) -> None:
+        """Come to a point before and after each hook, and each file that entrykit writes."""
+        from entrykit.steps import hook as step
+        from entrykit.system import writing
+
+        run, put = step.run, writing.put
+
+        def watched_run(hook: "Hook", start: "Start") -> None:
+            self.reach(b"before " + hook.name)
+            run(hook, start)
+            self.reach(b"after " + hook.name)
+
+        def watched_put(root: int, path: bytes, temporary: bytes) -> None:
+            directory = posix.readlink(b"/proc/self/fd/%d" % root)
+            self.reach(b"before writing " + directory + b"/" + path)
+            put(root, path, temporary)
+            self.reach(b"after writing " + directory + b"/" + path)
+
+        vars(step).update(run=watched_run)
+        vars(writing).update(put=watched_put)
+
+
+def _handoff(environment: "Environment", path: bytes, argv: list[bytes]) -> "dict[str, Any]":
+    """Return what a program that is executed now is given."""
+    umask = posix.umask(0)
+    posix.umask(umask)
+    entries = [
+        key[1] if isinstance(key, tuple) else key + b"=" + value
+        for key, value in environment.values.items()
+    ]
+    ignored, default = _signal.SIG_IGN, _signal.SIG_DFL
+    numbers = sorted(set(range(1, 65)) - {32, 33})
+    return {
+        "path": path,
+        "argv": argv,
+        "environment": entries,
+        "directory": posix.getcwdb(),
+        "umask": umask,
+        "uids": posix.getresuid(),
+        "gids": posix.getresgid(),
+        "groups": posix.getgroups(),
+        "ignored": [one for one in numbers if _signal.getsignal(one) == ignored],
+        "caught": [one for one in numbers if _signal.getsignal(one) not in (ignored, default)],
+        "blocked": [int(one) for one in _signal.pthread_sigmask(_signal.SIG_BLOCK, ())],
+        "descriptors": _descriptors(),
+    }
+
+
+def _descriptors() -> dict[int, bytes]:
+    """Return the descriptors that an exec leaves open, and what they show."""
+    found = {}
+    for name in posix.listdir("/proc/self/fd"):
+        try:
+            if posix.get_inheritable(int(name)):
+                found[int(name)] = posix.readlink(b"/proc/self/fd/" + name.encode())
+        except OSError:
+            continue
+    return found
+
+
+def main() -> int:
+    """Be told, start, and say what came of it; return the start's exit status."""
+    mask = _signal.pthread_sigmask(
+        _signal.SIG_BLOCK, (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
+    )
+    report = posix.open(sys.argv[1], posix.O_RDWR) if sys.argv[1:] else _REPORT
+    posix.set_inheritable(report, False)  # noqa: FBT003 - positional only
+    posix.register_at_fork(after_in_child=lambda: posix.close(report))
+    told = marshal.loads(posix.pread(report, posix.fstat(report).st_size, 0))
+
+    def put(content: bytes) -> None:
+        posix.ftruncate(report, 0)
+        written = 0
+        while written < len(content):
+            written += posix.pwrite(report, content[written:], written)
+
+    sys.path += told["paths"]
+    # Before what an image has of its own.
+    sys.path[:0] = told.get("first", [])
+    from entrykit import boot
+
+    recorder = Recorder(put, runs=told["runs"])
+    put(b"")
+    recorder.watch_hooks()
+    if told.get("crash") is not None:
+        Boundaries(told["crash"]).watch()
+    status = boot.run(told["words"], None, recorder.execute, mask)
+    recorder.write(None)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""One place in which starts run: the keeper's process, and what it and its starts say.
+
+A test's process does not wait in here longer than it was told: whatever a hook does, it is killed.
+"""
+
+import marshal
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import entrykit
+
+_KEEPER = Path(__file__).with_name("keeper.py")
+_PIECE_BYTES = 1 << 16
+
+
+class Refused(Exception):  # noqa: N818 - the machine's answer, not a fault
+    """What the machine does not allow: the call, and why."""
+
+
+class TooSlow(AssertionError):  # noqa: N818 - a test fails of it, and no more
+    """A start that goes on for longer than a test waits."""
+
+
+class Place(Protocol):
+    """Where starts run, one at a time; what a backend has to offer."""
+
+    stdout: bytearray
+    stderr: bytearray
+    # None as long as a start goes on; then its wait status, seconds, report and changes.
+    ended: dict[str, Any] | None
+
+    def start(self, **told: Any) -> None:
+        """Start, with what is special to this start."""
+
+    def pump(self, done: Callable[[], bool], deadline: float) -> None:
+        """Take what comes until `done`, or the start has ended. Raises TooSlow."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the start."""
+
+    def close(self) -> None:
+        """End all that runs; a second time nothing is left to do."""
+
+
+class Session:
+    """A keeper, and one start at a time in what it keeps."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self.stdout = bytearray()
+        self.stderr = bytearray()
+        self.ended: dict[str, Any] | None = None
+        self.notes: list[str] = []
+        self._incoming = bytearray()
+        self._messages: list[dict[str, Any]] = []
+        own, other = socket.socketpair()
+        with other:
+            self._socket = own
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter
+                [sys.executable, "-IS", str(_KEEPER), str(other.fileno())],
+                pass_fds=[other.fileno()],
+                # Ctrl-C is the test's; what it means for a start, this process says.
+                start_new_session=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={},
+                cwd="/",
+            )
+        pipes = (self._process.stdout, self._process.stderr)
+        self._outputs = {
+            pipe.fileno(): taken
+            for pipe, taken in zip(pipes, (self.stdout, self.stderr), strict=True)
+            if pipe is not None
+        }
+        for descriptor in self._outputs:
+            os.set_blocking(descriptor, False)
+        self._send({**told, "python": _interpreter(), "paths": module_path()})
+        try:
+            answer = self._next_message(time.monotonic() + 60)
+            if "refused" in answer:
+                raise Refused(answer["refused"])  # noqa: TRY301 - closed, whatever happens
+        except BaseException:
+            self.close()
+            raise
+        self.notes = answer["notes"]
+
+    def start(self, **told: Any) -> None:
+        """Start, with what is special to this start."""
+        self.stdout.clear()
+        self.stderr.clear()
+        self.ended = None
+        self._send({"crash": None, **told})
+
+    def pump(self, done: Callable[[], bool], deadline: float) -> None:
+        """Take what comes until `done`, or the start has ended. Raises TooSlow."""
+        while not done() and self.ended is None:
+            message = self._next_message(deadline, done)
+            if "ended" in message:
+                self._take_output()
+                self.ended = message
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the start."""
+        self._send({"signal": int(number)})
+
+    def close(self) -> None:
+        """End all that runs, and wait until it is gone; a second time nothing is left to do."""
+        self._socket.close()
+        if self._process.returncode is not None:
+            return
+        try:
+            # Whatever it still writes goes nowhere.
+            self._process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.communicate()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        body = marshal.dumps(message)
+        try:
+            self._socket.sendall(len(body).to_bytes(4, "big") + body)
+        except (BrokenPipeError, ConnectionResetError):
+            self._fail()
+
+    def _next_message(
+        self, deadline: float, done: Callable[[], bool] = lambda: False
+    ) -> dict[str, Any]:
+        """Return the next message; an empty one where `done` comes before it."""
+        while not self._messages:
+            seconds = deadline - time.monotonic()
+            if seconds <= 0:
+                message = (
+                    f"goes on and on; so far it has said:\n{self.stderr.decode(errors='replace')}"
+                )
+                raise TooSlow(message)
+            descriptors = [self._socket.fileno(), *self._outputs]
+            ready, _, _ = select.select(descriptors, [], [], seconds)
+            if self._socket.fileno() in ready:
+                self._receive()
+            self._take_output()
+            if done():
+                return {}
+        return self._messages.pop(0)
+
+    def _receive(self) -> None:
+        piece = self._socket.recv(_PIECE_BYTES)
+        if not piece:
+            self._fail()
+        self._incoming += piece
+        while len(self._incoming) >= 4:
+            end = 4 + int.from_bytes(self._incoming[:4], "big")
+            if len(self._incoming) < end:
+                break
+            self._messages.append(marshal.loads(self._incoming[4:end]))
+            del self._incoming[:end]
+
+    def _take_output(self) -> None:
+        for descriptor, taken in self._outputs.items():
+            try:
+                while piece := os.read(descriptor, _PIECE_BYTES):
+                    taken.extend(piece)
+            except BlockingIOError:
+                pass
+
+    def _fail(self) -> None:
+        self._process.wait()
+        self._take_output()
+        said = self.stderr.decode(errors="replace")
+        message = f"defect of entrykit: the keeper of a start has ended: {said}"
+        raise RuntimeError(message)
+
+
+def exit_status(wait_status: int) -> int:
+    """Return an exit status as a shell shows it: 128+n for a signal."""
+    code = os.waitstatus_to_exitcode(wait_status)
+    return code if code >= 0 else 128 - code
+
+
+def signal_name(number: int) -> str:
+    """Return a signal's name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _interpreter() -> str:
+    """Return the interpreter itself: its links may lead through what a start does not see."""
+    return os.path.realpath(sys.executable)
+
+
+def module_path() -> list[str]:
+    """Return where a start's hooks find modules: where this process does."""
+    package = str(Path(entrykit.__file__).parents[1])
+    standard = os.path.dirname(os.__file__)
+    return [package] + [
+        path
+        for path in sys.path
+        if os.path.isabs(path)
+        and path != package
+        and not path.startswith(f"{standard}/lib-dynload")
+        and path != standard
+        and not path.endswith(".zip")
+    ]
