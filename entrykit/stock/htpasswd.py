@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from entrykit.stock import passwords, section
-from entrykit.system import errors, files, log, runtime, writing
+from entrykit.system import batch, errors, files, log, runtime, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ def _write(path: bytes, users: list[User], runtime_directory: str) -> str:
         # Before the file, and with the old one's: killed in between, the next start knows it too.
         known = _digest(content) + (_digest(old) if old else b"")
         writing.write(_note(path), known, 0o600)
+        _remove_leftovers(path)
     writing.write(path, content, MODE, os.getegid())
     kept = len({*lines} & {line + b"\n" for line in old_lines})
     return f", {kept} of them unchanged" if kept and content != old else ""
@@ -240,6 +241,16 @@ def _own_content(path: bytes) -> bytes:
     except StartError:
         return b""
     return content if _digest(content) in noted.splitlines(keepends=True) else b""
+
+
+def _remove_leftovers(path: bytes) -> None:
+    """Remove what starts left beside the file that were killed writing it: it holds hashes too."""
+    parent, slash, name = path.rpartition(b"/")
+    directory = os.open(parent or slash, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        batch.remove_leftovers(directory, [name, _note(name)])
+    finally:
+        os.close(directory)
 
 
 def _note(path: bytes) -> bytes:

@@ -273,6 +273,20 @@ def test_a_start_killed_between_note_and_file_leaves_one_of_ones_own(
     assert os.listdir(kept.parent) == []
 
 
+def test_what_killed_starts_left_beside_the_file_is_removed_when_it_is_written(
+    start: HtpasswdStart, kept: Path
+) -> None:
+    old = kept.with_name(f".{kept.name}.{'0' * 16}")
+    fresh = kept.with_name(f".{kept.name}.{'1' * 16}")
+    foreign = kept.with_name(f".{kept.name}.bak")
+    for path in (old, fresh, foreign):
+        path.write_text("user:hash\n")
+    for path in (old, foreign):
+        os.utime(path, (0, 0))
+    start()
+    assert [path.exists() for path in (kept, old, fresh, foreign)] == [True, False, True, True]
+
+
 @pytest.mark.parametrize("was_there_before", [False, True])
 def test_without_a_password_a_foreign_file_is_kept(
     start: HtpasswdStart, kept: Path, *, was_there_before: bool
