@@ -11,6 +11,7 @@ import gc
 import glob
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import warnings
@@ -134,6 +135,10 @@ def _required() -> set[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare a marker for each requirement, and refuse one that nobody knows."""
+    # A shell without job control starts what it puts in the background with these ignored, and all
+    # that a test starts would inherit that (POSIX, XCU 2.11).
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     for requirement, (what, _, _) in _REQUIREMENTS.items():
         config.addinivalue_line("markers", f"{requirement}: needs {what}")
     if unknown := _required() - _REQUIREMENTS.keys():

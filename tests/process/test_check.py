@@ -198,7 +198,10 @@ def test_what_is_written_is_utf_8_in_any_locale(image: Path) -> None:
 def test_an_output_that_cannot_be_written_is_one_line(image: Path, output: str) -> None:
     hook(image, "10-a.sh", "#!/bin/sh\nfi\n")
     words = ["sh", "-c", f'exec "$@" {output}', "sh", sys.executable, "-m", "entrykit", "check"]
-    ended = subprocess.run([*words, image], check=False, capture_output=True, text=True, cwd=ROOT)
+    environment = {name: value for name, value in os.environ.items() if name[:9] != "ENTRYKIT_"}
+    ended = subprocess.run(
+        [*words, image], check=False, capture_output=True, text=True, cwd=ROOT, env=environment
+    )
     assert ended.returncode == 78
     assert ended.stderr.startswith("entrykit: cannot write standard output: ")
     assert ended.stderr.count("\n") == 1

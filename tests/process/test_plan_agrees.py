@@ -27,7 +27,8 @@ IMAGES = int(os.environ.get("ENTRYKIT_IMAGES", "100"))
 MARK = b"\0--\0"
 
 VALUES = st.text("aZ0 '\"$\\é:/-", max_size=6)
-WORDS = st.text("xyz:80 -", max_size=4).map("x{}".format)
+# No program has such a name: without a program, the first word is the command.
+WORDS = st.text("xyz:80 -", max_size=4).map("x={}".format)
 # Nothing of a secret's value is in another value.
 SECRETS = st.text("HUSH", min_size=4, max_size=9)
 CHANGED = ("H1", "H2", "PLAIN")
