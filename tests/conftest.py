@@ -22,6 +22,9 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = ["pytester"]
+# What plugin/test_backends.py runs, once with each backend.
+collect_ignore = ["plugin/everywhere"]
+
 _MARK = "not run"
 
 
