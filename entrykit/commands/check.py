@@ -3,12 +3,13 @@
 import argparse
 import os
 
+from entrykit.commands import standard_output
 from entrykit.lint import formats, targets
 from entrykit.lint.findings import ERROR, WARNING
 from entrykit.lint.survey import Survey
 from entrykit.settings import options
 from entrykit.steps import configure
-from entrykit.system import errors, log, writing
+from entrykit.system import errors, log
 from entrykit.system.errors import StartError
 
 DESCRIPTION = """\
@@ -45,23 +46,15 @@ def execute(arguments: argparse.Namespace) -> int:
         raise StartError(message, errors.USAGE, "--config names a file")
     surveys = [Survey(target) for target in targets.find(names, configuration, told)]
     found = [one for survey in surveys for one in survey.look()]
-    _write_out("".join(f"{line}\n" for line in formats.lines(arguments.format, found)))
+    lines = "".join(f"{line}\n" for line in formats.lines(arguments.format, found))
+    # In UTF-8 whatever the locale is: other programs read it.
+    standard_output.write(lines.encode())
     counts = formats.counts(found)
     if arguments.format == "text":
         count = sum(survey.hook_count for survey in surveys)
         said = [_counted(number, severity) for severity, number in counts.items()]
         log.info(f"{_counted(count, 'hook')}: {', '.join(said)}")
     return 1 if counts[ERROR] or counts[WARNING] else 0
-
-
-def _write_out(text: str) -> None:
-    """Write to standard output, in UTF-8 whatever the locale is: other programs read it."""
-    try:
-        writing.write_all(1, text.encode())
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StartError(f"cannot write standard output: {errors.os_reason(error)}") from None
 
 
 def _counted(number: int, what: str) -> str:

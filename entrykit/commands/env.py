@@ -7,11 +7,11 @@ import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from entrykit.commands import standard_output
 from entrykit.settings import options
 from entrykit.settings import variables as declarations
 from entrykit.steps import configure, variables
-from entrykit.system import log, writing
-from entrykit.system.errors import StartError, os_reason
+from entrykit.system import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,21 +59,11 @@ def execute(arguments: argparse.Namespace) -> int:
     formats = {"table": _table, "markdown": _markdown, "json": _json}
     # In UTF-8 whatever the locale is: READMEs and JSON are.
     lines = "".join(f"{line}\n" for line in formats[arguments.format](configuration))
-    _write_out(lines.encode("utf-8", "surrogateescape"))
+    standard_output.write(lines.encode("utf-8", "surrogateescape"))
     if not configuration["env"]:
         path = told.get("config", configure.DEFAULT_PATH)
         log.info("no variables are declared", log.text(path))
     return 0
-
-
-def _write_out(content: bytes) -> None:
-    """Write to standard output; that its reader has gone is no error of ours."""
-    try:
-        writing.write_all(1, content)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StartError(f"cannot write standard output: {os_reason(error)}") from None
 
 
 def _table(configuration: "Configuration") -> "Iterator[str]":

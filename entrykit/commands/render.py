@@ -3,6 +3,7 @@
 import argparse
 import os
 
+from entrykit.commands import standard_output
 from entrykit.settings import record
 from entrykit.settings.sections import templates as section
 from entrykit.steps import environment, inherited
@@ -58,7 +59,7 @@ def execute(arguments: argparse.Namespace) -> int:
     content, kept = _render(arguments, form)
     output = os.fsencode(arguments.output)
     if arguments.output == _STREAM:
-        _write_out(content)
+        standard_output.write(content)
         return 0
     _check_output(arguments.template, output)
     if _stands(output, content, kept):
@@ -138,16 +139,6 @@ def _read_in() -> bytes:
     return b"".join(pieces)
 
 
-def _write_out(content: bytes) -> None:
-    """Write to standard output; that its reader has gone is no error of ours."""
-    try:
-        writing.write_all(1, content)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise StartError(f"cannot write standard output: {os_reason(error)}") from None
-
-
 def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
@@ -214,7 +205,7 @@ def _show_difference(output: bytes, content: bytes, kept: tuple[int, int, int]) 
     shown = "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     )
-    _write_out(shown.encode("utf-8", "surrogateescape"))
+    standard_output.write(shown.encode("utf-8", "surrogateescape"))
     if status is not None:
         has = status.st_mode & 0o7777, status.st_uid, status.st_gid
         if has != kept:
