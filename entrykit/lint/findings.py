@@ -34,6 +34,7 @@ CODES: dict[str, tuple[str, str]] = {
     "world-writable": (WARNING, "everybody can change what a start runs"),
     "undeclared-secret": (WARNING, "a hook names a secret that is not declared"),
     "secret-not-named": (WARNING, "a hook reads a secret that it does not name"),
+    "unread-settings": (WARNING, "a comment that is meant for settings is not read"),
     "misspelt-variable": (WARNING, "a variable is almost named like a declared one"),
     "group-writable": (NOTE, "a group can change what a start runs"),
     "replaced": (NOTE, "a hook stands in the place of another"),

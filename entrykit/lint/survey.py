@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from entrykit.steps.search import Listing
 
 _COMMENT = b"entrykit:"
-_COMMENT_LINES = 20
 
 
 class Survey:
@@ -57,8 +56,10 @@ class Survey:
     ) -> list[Finding]:
         """Return what a start does not find itself."""
         own = [one for one in found.hooks if one.directory != search.STOCK_DIRECTORY]
-        directories = [one[0] for one in listings if one[0] != search.STOCK_DIRECTORY]
+        named = settings.hook_directories
+        directories = [*search.HOOK_DIRECTORIES] if named is None else named
         result = [one for path in directories for one in hooks.writable(path)]
+        result += self._writable_above(directories)
         if self.target.configuration:
             result += hooks.writable(self.target.configuration)
             result += variables.declared_secrets(
@@ -77,6 +78,17 @@ class Survey:
         if not self._is_broken:
             result += variables.compare(reads, self._given, settings.configuration)
         return result
+
+    def _writable_above(self, directories: list[bytes]) -> list[Finding]:
+        """Find who can put another in the place of a hook directory or the configuration.
+
+        Above those of an author's tree lies what is no part of an image.
+        """
+        if self.target.directories is not None:
+            return []
+        paths = [path for path in (*directories, self.target.configuration) if path]
+        above = dict.fromkeys(one for path in paths if path[:1] == b"/" for one in _above(path))
+        return [one for path in above for one in hooks.writable(path, only_names=True)]
 
     def look_into_templates(
         self, places: "list[tuple[bytes, dict[str, Any]]]", settings: "Settings"
@@ -134,6 +146,9 @@ class Survey:
             both = [one[0] + b"/" + name for one in listings if name in one[1]]
             path = next((one for one in both if log.text(one) in reason), both[-1])
             self.found.append(findings.make(code, path, 0, f"skipped: {reason}", mend))
+            if code != "masked" and (others := found.replaced.get(name)):
+                message = f"it replaces the one in {log.text(others[-1])}, which is not run either"
+                self.found.append(findings.make("replaced", path, 0, message))
         for text in settings.configuration["hooks"]:
             if text.encode("utf-8", "surrogateescape") not in found.known_names:
                 line = self._lines.get(("hooks", text), 0)
@@ -146,7 +161,9 @@ class Survey:
     def _undeclared_secrets(self, hook: "Hook", settings: "Settings") -> list[Finding]:
         """Find the secrets that a hook names and nobody declares; with env-dirs nobody knows."""
         configuration = settings.configuration
-        if self._is_broken or not self.target.configuration or configuration["env_dirs"]:
+        target = self.target
+        knows_all = bool(target.configuration) or target.is_whole
+        if self._is_broken or not knows_all or configuration["env_dirs"]:
             return []
         found = []
         for name in sorted(map(log.text, hook.secrets)):
@@ -155,7 +172,7 @@ class Survey:
                 continue
             text = log.text(hook.name)
             line = self._lines.get(("hooks", text, "secrets"), 0)
-            path = self.target.configuration if line else hook.path
+            path = target.configuration if line and target.configuration else hook.path
             line = line or _comment_line(hook.path, name)
             message = f"secrets names {name}, which is not declared as a secret"
             mend = f"declare it: [env.{name}] secret = true"
@@ -169,17 +186,16 @@ def _moved(one: Finding, path: bytes) -> Finding:
 
 def _ties(found: "list[Hook]") -> list[Finding]:
     """Find neighbours that are ordered by nothing but their bytes."""
-    return [
-        findings.make(
-            "order-tie",
-            after.path,
-            0,
-            f"its number is that of {log.text(before.name)}, written otherwise",
-            "give them different numbers",
-        )
-        for before, after in pairwise(found)
-        if order.key(before.name)[:2] == order.key(after.name)[:2]
-    ]
+    result = []
+    for before, after in pairwise(found):
+        if order.key(before.name)[:2] == order.key(after.name)[:2]:
+            # A stock hook keeps its name.
+            stock = after.directory == search.STOCK_DIRECTORY
+            one, other = (before, after) if stock else (after, before)
+            message = f"its number is that of {log.text(other.name)}, written otherwise"
+            mend = "give them different numbers"
+            result.append(findings.make("order-tie", one.path, 0, message, mend))
+    return result
 
 
 def _replaced(found: "list[Hook]", listings: "list[Listing]") -> list[Finding]:
@@ -190,6 +206,12 @@ def _replaced(found: "list[Hook]", listings: "list[Listing]") -> list[Finding]:
             message = f"it replaces the one in {log.text(others[-1])}"
             result.append(findings.make("replaced", hook.path, 0, message))
     return result
+
+
+def _above(path: bytes) -> list[bytes]:
+    """Return the directories above an absolute path, from the one below `/`."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:length]) for length in range(2, len(parts))]
 
 
 def _line_of(code: str, path: bytes, message: str) -> int:
@@ -207,7 +229,7 @@ def _comment_line(path: bytes, word: str) -> int:
         head = files.read(path, 4096, cut=True)
     except StartError:
         return 0
-    for number, line in enumerate(head.split(b"\n")[:_COMMENT_LINES], 1):
+    for number, line in enumerate(head.split(b"\n")[: discover.COMMENT_LINES], 1):
         if _COMMENT in line and word.encode("utf-8", "backslashreplace") in line:
             return number
     return 0

@@ -83,7 +83,7 @@ def _command(this: "Start", redaction: Redaction, *, is_final: bool) -> "tuple[C
             notes[-1] += "; a hook may change that"
     command: Command = {
         "program": redaction.words(words[:split]),
-        "arguments": redaction.words(words[split:]),
+        "arguments": redaction.arguments(words[split:]),
         "takes_options": bool(this.command.program),
         "is_final": is_final,
         "file": None if file is None else redaction.shown(file),

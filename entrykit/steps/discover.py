@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BACKUPS = (b"~", b".bak", b".orig", b".rej", b".swp", b".md", b".txt", b".disabled")
 _PACKAGE_LEFTOVERS = (b"dpkg-", b"rpm")
-_COMMENT_LINES = 20
+COMMENT_LINES = 20
 _COMMENT_MARKS = (b"#", b"//", b"--")
 _COMMENT_KEY = b"entrykit:"
 BY_COMMENT, BY_TABLE = "its settings comment", "[hooks]"
@@ -95,6 +95,8 @@ def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes
         elif isinstance(status, OSError):
             what = "follow the link" if isinstance(status, FileNotFoundError) else "read"
             _, message, hint = files.cannot(what, directory + b"/" + name, status).problems[0]
+            # What is missing, or leads in a circle.
+            hint = hint or "correct the link, or remove it"
             found.problems.append((log.text(name), message, hint))
         elif files.is_null_device(status):
             _skip(found, name, f"masked by {log.text(directory)}/{log.text(name)}")
@@ -267,14 +269,18 @@ def _settings_comment(head: bytes) -> str:
     """Return what stands after `entrykit:` in the comments among a file's first lines."""
     if head.startswith(b"\x7fELF"):
         return ""
-    found = []
-    for line in head.split(b"\n")[:_COMMENT_LINES]:
-        bare = line.strip()
-        for mark in _COMMENT_MARKS:
-            comment = bare[len(mark) :].lstrip() if bare.startswith(mark) else b""
-            if comment.startswith(_COMMENT_KEY):
-                found.append(log.text(comment[len(_COMMENT_KEY) :]))
-    return " ".join(found)
+    found = [settings_of_line(line) for line in head.split(b"\n")[:COMMENT_LINES]]
+    return " ".join(log.text(settings) for settings in found if settings)
+
+
+def settings_of_line(line: bytes) -> bytes:
+    """Return what stands after `entrykit:` where a line is a comment that begins so."""
+    bare = line.strip()
+    for mark in _COMMENT_MARKS:
+        comment = bare[len(mark) :].lstrip() if bare.startswith(mark) else b""
+        if comment.startswith(_COMMENT_KEY):
+            return comment[len(_COMMENT_KEY) :]
+    return b""
 
 
 def _named_by_section(configuration: "Configuration", section: str) -> set[bytes]:

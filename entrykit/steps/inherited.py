@@ -86,9 +86,11 @@ class Environment:
         for name in held.keys() - {*wanted, b""}:
             posix.unsetenv(name)
         for name, value in wanted.items():
-            if held.get(name) != value:
-                if given._is_doubled(name) and not self._is_doubled(name):
-                    posix.unsetenv(name)
+            # What a Python hook was given may stand there already, before the double.
+            loses_doubles = given._is_doubled(name) and not self._is_doubled(name)
+            if loses_doubles:
+                posix.unsetenv(name)
+            if loses_doubles or held.get(name) != value:
                 posix.putenv(name, value)
         posix.execv(path, argv)
 

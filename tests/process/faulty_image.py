@@ -33,6 +33,7 @@ timeout = "5s"
 OWN, DERIVED = "usr/lib/entrykit/hooks.d", "docker-entrypoint.d"
 CONFIG = "etc/entrykit.toml"
 SH = "#!/bin/sh\n"
+LATE = SH + "#\n" * 20 + "# entrykit: timeout=1s\n"
 
 # Directory, name, content, mode; and what is to be found there: codes and lines.
 HOOKS: tuple[tuple[str, str, str | bytes, int, tuple[tuple[str, int], ...]], ...] = (
@@ -72,6 +73,7 @@ HOOKS: tuple[tuple[str, str, str | bytes, int, tuple[tuple[str, int], ...]], ...
     (OWN, "27-replaced.sh", SH, 0o755, ()),
     (DERIVED, "27-replaced.sh", SH, 0o755, (("replaced", 0),)),
     (OWN, "28-masked.sh", SH, 0o755, ()),
+    (OWN, "32-late.sh", LATE, 0o755, (("unread-settings", 22),)),
 )  # fmt: skip
 
 

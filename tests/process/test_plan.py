@@ -142,6 +142,14 @@ def test_variables_have_their_sources_and_secrets_no_values(image: Entrypoint) -
     assert found["command"]["arguments"] == ["-password=(secret)"]
 
 
+def test_each_of_the_entries_with_a_secrets_name_is_hidden(image: Entrypoint) -> None:
+    entries = (b"PASSWORD=first-one", b"PASSWORD=" + HUSH.encode(), b"A=" + HUSH.encode())
+    given = given_environment(*entries, b"ENTRYKIT_PLAN=json")
+    output = image.run(given=given).stdout
+    assert b'"(secret)"' in output
+    assert HUSH.encode() not in output
+
+
 def test_what_is_named_like_a_secret_is_not_shown_either(image: Entrypoint) -> None:
     image.environment |= {"DB_PASSWORD": HUSH, "API_KEY": HUSH, "KEYBOARD": "us", "PWD": "/"}
     entries = {one["name"]: one["value"] for one in plan(image)["environment"]}

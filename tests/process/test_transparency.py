@@ -259,6 +259,18 @@ def test_nothing_changes_but_what_a_hook_asks_for(
     assert shown == probe.run(entrypoint, given=given_environment(*after), directly=True)
 
 
+def test_a_doubled_variable_that_a_hook_sets_is_there_once(
+    entrypoint: Entrypoint, probe: Probe
+) -> None:
+    entrypoint.hooks.add("10-set.py", "def hook(start):\n    start.env['A'] = 'new'\n")
+    # In its environment the new value stands before the double.
+    entrypoint.hooks.add("20-look.py", "import os\nassert os.environ['A'] == 'new'\n")
+    entrypoint.hooks.shell("30-same.sh", 'echo 1 >"$ENTRYKIT_ENV/B"')
+    given = given_environment(b"A=1", b"A=2", b"B=1", b"B=2")
+    shown = probe.run(entrypoint, given=given)
+    assert sorted(variables(shown)) == sorted([PATH, b"A=new", b"B=1"])
+
+
 def test_a_change_that_is_undone_is_none(entrypoint: Entrypoint, probe: Probe) -> None:
     entrypoint.configure("[env.TOKEN]", "secret = true", "expose = true")
     entrypoint.hooks.shell("10-unset.sh", ': >"$ENTRYKIT_UNSET/A"')
