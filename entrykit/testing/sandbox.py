@@ -25,6 +25,9 @@ def told(given: Given, stubs: dict[str, bytes]) -> dict[str, Any]:
     if given.config is not None:
         files.append((CONFIGURATION, given.config, 0o644, 0, 0))
     entries = given.entries()
+    # What a tree of the author's own has is meant, where nothing is given in its place.
+    given_paths = (CONFIGURATION * (given.config is not None), HOOK_DIRECTORY * bool(given.hooks))
+    hidden = [path for path in HIDDEN if not given.root or path in given_paths]
     if stubs:
         path = dict(entries)[b"PATH"].split(b":")[0].decode()
         for name, script in stubs.items():
@@ -34,7 +37,8 @@ def told(given: Given, stubs: dict[str, bytes]) -> dict[str, Any]:
     return {
         "sandboxed": True,
         "network": given.network,
-        "hidden": list(HIDDEN),
+        "root": given.root,
+        "hidden": hidden,
         "files": files,
         "words": given.words(),
         "environment": entries,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import entrykit
+from entrykit.testing import interpreter
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _PIECE_BYTES = 1 << 16
@@ -82,7 +82,7 @@ class Session:
         }
         for descriptor in self._outputs:
             os.set_blocking(descriptor, False)
-        self._send({**told, "python": _interpreter(), "paths": module_path()})
+        self._send({**told, **interpreter.told(told.get("root", ""))})
         try:
             answer = self._next_message(time.monotonic() + 60)
             if "refused" in answer:
@@ -190,23 +190,3 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _interpreter() -> str:
-    """Return the interpreter itself: its links may lead through what a start does not see."""
-    return os.path.realpath(sys.executable)
-
-
-def module_path() -> list[str]:
-    """Return where a start's hooks find modules: where this process does."""
-    package = str(Path(entrykit.__file__).parents[1])
-    standard = os.path.dirname(os.__file__)
-    return [package] + [
-        path
-        for path in sys.path
-        if os.path.isabs(path)
-        and path != package
-        and not path.startswith(f"{standard}/lib-dynload")
-        and path != standard
-        and not path.endswith(".zip")
-    ]
