@@ -237,7 +237,7 @@ def _stand_between(
         os.write(writer, child.to_bytes(4, "big"))
         status = os.waitpid(child, 0)[1]
     except OSError as error:
-        os.pwrite(given[0], marshal.dumps({"refused": f"{error.filename}: {error.strerror}"}), 0)
+        _refuse(given[0], f"{error.filename}: {error.strerror}")
     finally:
         os.write(writer, status.to_bytes(4, "big"))
         os._exit(0)
@@ -265,9 +265,14 @@ def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "No
         words = [*told["python"], "-BIS", told["recorder"]]
         os.execve(words[0], words, dict(told["environment"]))  # noqa: S606 - without a shell
     except (OSError, ValueError) as error:
-        os.pwrite(_REPORT, marshal.dumps({"refused": str(error)}), 0)
+        _refuse(_REPORT, str(error))
     finally:
         os._exit(127)
+
+
+def _refuse(report: int, reason: str) -> None:
+    os.ftruncate(report, 0)
+    os.pwrite(report, repr({"refused": reason}).encode(), 0)
 
 
 def _enter_tree() -> None:

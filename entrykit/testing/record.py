@@ -44,7 +44,8 @@ class Recorder:
 
     def write(self, handoff: "dict[str, Any] | None") -> None:
         """Write all that is known."""
-        self._put(marshal.dumps({"handoff": handoff, "hooks": self.hooks}, 4))
+        # Hooks can write there, too: what a test's process reads is to be no more than data.
+        self._put(repr({"handoff": handoff, "hooks": self.hooks}).encode())
 
     def watch_hooks(self) -> None:
         """Note each hook's status and time, and what it changed."""
@@ -64,6 +65,7 @@ class Recorder:
             }
             self._hook = noted
             self.hooks.append(noted)
+            self.write(None)
             began = time.monotonic()
             try:
                 run(hook, start)
