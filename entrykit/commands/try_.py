@@ -176,7 +176,9 @@ def _text(outcome: Any, notes: list[str]) -> str:
         if file.kind == "file" and (difference := file.diff("")):
             lines += [f"    {_shown(line)}" for line in difference.splitlines()[2:]]
     lines += [f"removed: {_shown(path)}" for path in sorted(outcome.removed)]
-    lines += [f"of the sandbox: {_shown(note)}" for note in notes if not outcome.started_command]
+    # Such as `/srv is read-only`, where it may be why a hook failed.
+    told = [note for note in notes if note.partition(" ")[0] in outcome.log.text]
+    lines += [f"in the sandbox, {_shown(note)}" for note in told]
     return "\n".join([*lines, last])
 
 

@@ -249,6 +249,9 @@ def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "No
         namespaces.die_with_parent(signal.SIGKILL)
         null = os.open("/dev/null" if place is None else f"{layers.TREE}/dev/null", os.O_RDONLY)
         if place is not None:
+            # As in a container; and with its own share of the processors, which leaves the keeper
+            # what it needs to end a bomb (sched(7), autogroup).
+            os.setsid()
             _enter_tree()
             limits.bound(told["nice"])
         os.umask(0o022)
