@@ -87,12 +87,13 @@ def _outcome(start: Any) -> tuple[Any, int]:
     try:
         start.begin(runs=False)
         outcome = start.end(_LIMIT_SECONDS)
-        return outcome, 0 if outcome.started_command else 1
     except TooSlow:
         killed_for = f"more than {log.duration(_LIMIT_SECONDS)}"
     except KeyboardInterrupt:
         killed_for, status = "Ctrl-C", errors.SIGNALLED + 2
         start.session.signal(9)
+    else:
+        return outcome, 0 if outcome.started_command else 1
     outcome = start.end(_LIMIT_SECONDS)
     outcome.killed_for = killed_for
     return outcome, status
