@@ -87,9 +87,6 @@ class Layers:
             self._own_as(place, status)
             if not any(point.startswith(f"{machine}/") for point in self._mounts):
                 self._lay_over(path, status)
-            elif path.count("/") > 1 and machine in self._mounts:
-                # Such as an engine's own, with a mount for each container.
-                self._show(path, "more is mounted in it")
             else:
                 self._take_apart(path)
 
@@ -98,6 +95,10 @@ class Layers:
             names = os.listdir(f"{self.below}{path}")
         except OSError:
             self.notes.append(f"{path} is empty: it cannot be read")
+            return
+        if path.startswith("/var/lib/"):
+            # An engine's, with a mount for each container, and many layers beside.
+            self._show(path, "more is mounted in it")
             return
         for name in names:
             self._place(f"{path}/{name}")
