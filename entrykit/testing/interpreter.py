@@ -70,7 +70,8 @@ def _loaded() -> tuple[str, list[str]]:
                 linker = path[0]
             elif re.search(r"\.so[.0-9]*$", name):
                 directories[os.path.dirname(path[0])] = None
-    return linker, list(directories)
+    # The machine's last: it may have another version of what Python brought along.
+    return linker, sorted(directories, key=lambda one: one == os.path.dirname(linker))
 
 
 def _outermost(paths: list[str]) -> list[str]:

@@ -102,11 +102,11 @@ def _enter(told: "Message") -> tree.Tree:
     _unshare_users(flags, uid, gid)
     if not told["network"]:
         namespaces.raise_loopback()
-    laid = layers.Layers(told["root"], is_root=uid == 0)
+    laid = layers.Layers(told["root"], told["hidden"], is_root=uid == 0)
     laid.build()
     laid.show_interpreter(told["shown"])
     place = tree.Tree(laid)
-    place.give(told["hidden"], told["files"])
+    place.give(told["files"])
     place.remember()
     return place
 

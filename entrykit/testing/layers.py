@@ -12,6 +12,10 @@ import stat
 from entrykit.testing import limits, namespaces
 from entrykit.testing.namespaces import BIND, NO_DEVICES, NO_SUID, PRIVATE, READ_ONLY, RECURSIVE
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MACHINE, TREE = "/machine", "/tree"
 # Where another root than the machine's shows entrykit's interpreter.
 INTERPRETER = "/.entrykit"
@@ -28,11 +32,12 @@ _PREPARED_DEPTH = 2
 class Layers:
     """The layers that a tree is made of: each a path, and what lies above it.
 
-    `root` is the directory that is the tree's root, "" for the machine's. `notes` say which
-    directories could not be made writable.
+    `root` is the directory that is the tree's root, "" for the machine's; `hidden` are the paths
+    that it is to lack. `notes` say which directories could not be made writable.
     """
 
-    def __init__(self, root: str, *, is_root: bool) -> None:
+    def __init__(self, root: str, hidden: "Sequence[str]", *, is_root: bool) -> None:
+        self._hidden = hidden
         self.below = f"{MACHINE}{root}"
         self.is_root = is_root
         self.layers: list[tuple[str, str]] = []
@@ -76,6 +81,8 @@ class Layers:
             namespaces.make_read_only(place, NO_SUID | NO_DEVICES)
 
     def _place(self, path: str) -> None:
+        if path in self._hidden:
+            return
         machine, place = f"{self.below}{path}", f"{TREE}{path}"
         status = os.lstat(machine)
         if stat.S_ISLNK(status.st_mode):
@@ -111,6 +118,7 @@ class Layers:
         self._own_as(upper, status)
         if not self.is_root:
             self._prepare(path, upper)
+        self._hide(path, upper)
         lower = f"{self.below}{path}".replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")
         options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
         try:
@@ -130,6 +138,23 @@ class Layers:
             self.notes.append(f"{path} is empty: {reason}")
             return
         self.notes.append(f"{path} is read-only: {reason}")
+
+    def _hide(self, path: str, upper: str) -> None:
+        """Put a whiteout where the tree is to lack something (Documentation, overlayfs)."""
+        for hidden in self._hidden:
+            parent, below = os.path.dirname(hidden), f"{self.below}{os.path.dirname(hidden)}"
+            is_in_it = hidden.startswith(f"{path}/") and os.path.lexists(f"{self.below}{hidden}")
+            # A link's place would be taken by a directory.
+            if not is_in_it or os.path.realpath(below) != below:
+                continue
+            directory = upper
+            for name in ["", *parent[len(path) :].split("/")[1:]]:
+                directory = f"{directory}/{name}".rstrip("/")
+                if not os.path.isdir(directory):
+                    os.mkdir(directory)
+                    inner = f"{path}{directory[len(upper) :]}"
+                    self._own_as(directory, os.lstat(f"{self.below}{inner}"))
+            os.mknod(f"{directory}/{os.path.basename(hidden)}", stat.S_IFCHR, 0)
 
     def _prepare(self, path: str, upper: str) -> None:
         """Make the directories in which root of a user's namespace is to write.

@@ -34,8 +34,8 @@ class Tree:
         self._read_bytes = 0
         self._turned: list[str] = []
 
-    def give(self, hidden: "Sequence[str]", files: "Sequence[File]") -> None:
-        """Take away what is not to be found, and write files. Raises OSError.
+    def give(self, files: "Sequence[File]") -> None:
+        """Write files. Raises OSError.
 
         In a process that has the tree for its root: its links lead nowhere else.
         """
@@ -46,8 +46,6 @@ class Tree:
             try:
                 os.chroot(TREE)
                 os.chdir("/")
-                for path in hidden:
-                    _remove(path)
                 for path, content, mode, owner, group in files:
                     _put(path, content, mode, (owner, group))
             except OSError as error:
@@ -180,12 +178,3 @@ def _put(path: str, content: bytes, mode: int, owner: "tuple[int, int]") -> None
         os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
-
-
-def _remove(path: str) -> None:
-    """Take away one file, or a directory's files."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        for name in os.listdir(path):
-            _remove(f"{path}/{name}")
-    elif os.path.lexists(path):
-        os.unlink(path)
