@@ -82,6 +82,17 @@ def _can_make_sandboxes() -> bool:
     return not sandbox.refusal()
 
 
+def _can_be_another_user() -> bool:
+    """Tell whether a user without rights reads this directory, and has a Python."""
+    words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    root = Path(__file__).parents[1]
+    words += ["env", f"PYTHONPATH={root}", "/usr/bin/python3", "-m", "entrykit", "--version"]
+    try:
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 def _has_crypt() -> bool:
     try:
         ctypes.CDLL("libcrypt.so.1")
@@ -112,6 +123,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         "the right to make user namespaces",
         _can_make_sandboxes,
         "the machine refuses them, or overlays in them",
+    ),
+    "other_user": (
+        "root, and a Python and a checkout that other users can read",
+        _can_be_another_user,
+        "setpriv(1) may not become nobody, or /usr/bin/python3 does not run entrykit for it",
     ),
     "ipv6": ("an IPv6 loopback address", _has_ipv6, "::1 cannot be had"),
     "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),

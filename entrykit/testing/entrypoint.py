@@ -1,7 +1,7 @@
 """The fixture's object: starts with what a test gives, in the backend that was chosen."""
 
+import ast
 import contextlib
-import marshal
 import signal as signals
 import tempfile
 import time
@@ -104,7 +104,7 @@ class Start:
 
     def _raw(self) -> dict[str, Any]:
         ended = self.session.ended or {}
-        report = marshal.loads(ended["report"]) if ended["report"] else {}
+        report = _read_report(ended["report"])
         if "refused" in report:
             message = f"the start could not be made: {report['refused']}"
             raise RuntimeError(message)
@@ -116,7 +116,18 @@ class Start:
             "hooks": report.get("hooks", []),
             "handoff": report.get("handoff"),
             "changes": ended["changes"],
+            "killed_for": ended.get("limit", ""),
         }
+
+
+def _read_report(content: bytes) -> dict[str, Any]:
+    """Return what a start wrote of itself; nothing of what a hook has written over it."""
+    try:
+        report = ast.literal_eval(content.decode())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}
+    is_whole = isinstance(report, dict) and ("refused" in report or "hooks" in report)
+    return report if is_whole else {}
 
 
 class Restartable(Outcome):

@@ -37,7 +37,10 @@ class Project:
 
 @dataclass(frozen=True)
 class Given:
-    """What one start is given. `hooks` and `files` are path, content and mode."""
+    """What one start is given. `hooks` and `files` are path, content and mode.
+
+    `root` is the directory of another tree of files than the machine's (sandbox only).
+    """
 
     command: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -48,6 +51,7 @@ class Given:
     program: Sequence[str] = ()
     user: str = ""
     network: bool = False
+    root: str = ""
 
     def words(self, *more: str) -> list[bytes]:
         """Return the words after `run`."""

@@ -145,6 +145,8 @@ class Outcome:
         self.hooks = [_hook(one) for one in raw["hooks"]]
         self._handoff: dict[str, Any] | None = raw["handoff"]
         self._changes: list[Change] | None = raw["changes"]
+        # What it used up more of than it may; "" where it was not killed for that.
+        self.killed_for: str = raw.get("killed_for", "")
 
     def __repr__(self) -> str:
         return f"<Outcome: {self.summary}>"
@@ -152,6 +154,9 @@ class Outcome:
     @property
     def summary(self) -> str:
         """One line: what it handed over, or why it did not."""
+        if self.killed_for:
+            where = f" in {self.hooks[-1].name}" if self.hooks else ""
+            return f"no command was started: killed{where} for {self.killed_for}"
         if self._handoff is None:
             last = self.log.lines[-1] if self.log.lines else "it said nothing"
             return f"no command was started, exit status {self.exit_status}: {last}"

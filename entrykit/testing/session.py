@@ -15,10 +15,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import entrykit
+from entrykit.testing import interpreter
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _PIECE_BYTES = 1 << 16
+# What is written to standard output and error is kept in memory.
+_OUTPUT_LIMIT_BYTES = 16 << 20
 
 
 class Refused(Exception):  # noqa: N818 - the machine's answer, not a fault
@@ -58,6 +60,7 @@ class Session:
         self.stderr = bytearray()
         self.ended: dict[str, Any] | None = None
         self.notes: list[str] = []
+        self.limit = ""
         self._incoming = bytearray()
         self._messages: list[dict[str, Any]] = []
         own, other = socket.socketpair()
@@ -82,7 +85,7 @@ class Session:
         }
         for descriptor in self._outputs:
             os.set_blocking(descriptor, False)
-        self._send({**told, "python": _interpreter(), "paths": module_path()})
+        self._send({**told, **interpreter.told(told.get("root", ""))})
         try:
             answer = self._next_message(time.monotonic() + 60)
             if "refused" in answer:
@@ -97,6 +100,7 @@ class Session:
         self.stdout.clear()
         self.stderr.clear()
         self.ended = None
+        self.limit = ""
         self._send({"crash": None, **told})
 
     def pump(self, done: Callable[[], bool], deadline: float) -> None:
@@ -105,7 +109,7 @@ class Session:
             message = self._next_message(deadline, done)
             if "ended" in message:
                 self._take_output()
-                self.ended = message
+                self.ended = {**message, "limit": self.limit or message["limit"]}
 
     def signal(self, number: int) -> None:
         """Send a signal to the start."""
@@ -165,10 +169,22 @@ class Session:
     def _take_output(self) -> None:
         for descriptor, taken in self._outputs.items():
             try:
-                while piece := os.read(descriptor, _PIECE_BYTES):
+                while len(taken) < _OUTPUT_LIMIT_BYTES:
+                    if not (piece := os.read(descriptor, _PIECE_BYTES)):
+                        break
                     taken.extend(piece)
+                else:
+                    self._end_of(descriptor, taken)
             except BlockingIOError:
                 pass
+
+    def _end_of(self, descriptor: int, taken: bytearray) -> None:
+        """Kill a start that has written more than is kept, and throw the rest away."""
+        del taken[_OUTPUT_LIMIT_BYTES:]
+        while os.read(descriptor, _PIECE_BYTES):
+            if not self.limit:
+                self.limit = f"more than {_OUTPUT_LIMIT_BYTES >> 20} MB of output"
+                self.signal(signal.SIGKILL)
 
     def _fail(self) -> None:
         self._process.wait()
@@ -190,23 +206,3 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _interpreter() -> str:
-    """Return the interpreter itself: its links may lead through what a start does not see."""
-    return os.path.realpath(sys.executable)
-
-
-def module_path() -> list[str]:
-    """Return where a start's hooks find modules: where this process does."""
-    package = str(Path(entrykit.__file__).parents[1])
-    standard = os.path.dirname(os.__file__)
-    return [package] + [
-        path
-        for path in sys.path
-        if os.path.isabs(path)
-        and path != package
-        and not path.startswith(f"{standard}/lib-dynload")
-        and path != standard
-        and not path.endswith(".zip")
-    ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from entrykit.testing import sandbox, session
+from entrykit.testing import interpreter, sandbox
 
 TESTS = Path(__file__).parent / "everywhere" / "test_hooks.py"
 COUNT = 31
@@ -75,7 +75,7 @@ def test_all_pass_without_root() -> None:
 
 
 def _said_by_another_user(place: Path) -> str:
-    path = ":".join(session.module_path())
+    path = ":".join(interpreter.module_path())
     done = subprocess.run(
         [DEBIAN_PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
          f"--basetemp={place}/base", "test_hooks.py"],
