@@ -30,9 +30,12 @@ def is_already(identity: "Identity") -> bool:
 
 
 def check(identity: "Identity") -> None:
-    """Raise StartError, status 126, where the process lacks a capability for a step-down."""
+    """Raise StartError, status 126, where a step-down would be refused, as far as that is known."""
     if names := _lacking(identity):
         raise _lacks(identity, names)
+    uids, gids = [identity.uid], [identity.gid, *identity.groups]
+    if not _are_mapped(b"/proc/self/uid_map", uids) or not _are_mapped(b"/proc/self/gid_map", gids):
+        raise _unmapped(identity)
 
 
 def step_down(identity: "Identity") -> None:
@@ -78,6 +81,18 @@ def _set_groups(identity: "Identity") -> None:
     except PermissionError:
         if not _has_groups(identity):
             raise
+
+
+def create_with_group(gid: int) -> None:
+    """Let what this process makes from now on have a group, where that can be.
+
+    A root without CAP_CHOWN, but with CAP_SETGID, can give a file a group in no other way.
+    """
+    try:
+        posix.setegid(gid)
+    except OSError:
+        # Then whoever wants to give the file away says what is the matter.
+        pass
 
 
 def _drop_capabilities(identity: "Identity") -> None:
@@ -134,6 +149,15 @@ def _lacking(identity: "Identity") -> list[str]:
     return names
 
 
+def _are_mapped(path: bytes, ids: list[int]) -> bool:
+    """Tell whether a user namespace has all ids (user_namespaces(7), uid_map)."""
+    ranges = [line.split() for line in (files.read_kernel_file(path) or b"").splitlines()]
+    return not ranges or all(
+        any(int(first) <= one < int(first) + int(count) for first, _, count in ranges)
+        for one in ids
+    )
+
+
 def _refused(identity: "Identity", error: OSError) -> StartError:
     """Return the error of a change of ids that the kernel has refused."""
     import errno  # even a builtin module costs 40 µs
@@ -145,9 +169,13 @@ def _refused(identity: "Identity", error: OSError) -> StartError:
         reason = "this user namespace forbids to change supplementary groups"
         return _cannot(identity, reason, "run it in one that maps more than one gid")
     if error.errno == errno.EINVAL:
-        reason = "this user namespace does not map these ids"
-        return _cannot(identity, reason, "map more ids to the container, or choose lower ones")
+        return _unmapped(identity)
     return _cannot(identity, os_reason(error))
+
+
+def _unmapped(identity: "Identity") -> StartError:
+    hint = "map more ids to the container, or choose lower ones"
+    return _cannot(identity, "this user namespace does not map these ids", hint)
 
 
 def _lacks(identity: "Identity", names: list[str]) -> StartError:
