@@ -45,6 +45,7 @@ wheel:x:abc:member
 broken:x:abc:
 nogroup:x:65534:
 """
+ROOT = Path(__file__).parents[2]
 # No program of another user's choosing: what a shell itself reads of itself.
 _SHOW = 'while read -r line; do echo "$line"; done </proc/self/status; echo "HOME: ${HOME-(unset)}"'
 # Mounts two files, and becomes the words after them.
@@ -100,10 +101,17 @@ PEERS: dict[str, Words] = {"gosu": gosu, "setpriv": setpriv}
 class Users:
     """The two files, and the commands that are started where they are mounted."""
 
-    def __init__(self, place: Path, passwd: str = ACCOUNTS, group: str = GROUP_LINES) -> None:
+    def __init__(self, place: Path, package: Path = ROOT, python: str = sys.executable) -> None:
+        """Write the files into a directory; `package` and `python` are those of entrykit's ways."""
         self.passwd, self.group = place / "passwd", place / "group"
-        self.passwd.write_text(passwd, encoding="utf-8")
-        self.group.write_text(group, encoding="utf-8")
+        self.passwd.write_text(ACCOUNTS, encoding="utf-8")
+        self.group.write_text(GROUP_LINES, encoding="utf-8")
+        self._package = package
+        self._python = python
+
+    def own(self, way: str, spec: str) -> list[str]:
+        """Return the words of one of entrykit's ways."""
+        return [self._python, *OWN[way](spec)[1:]]
 
     def run(
         self, words: Sequence[str], *, before: Sequence[str] = (), **environment: str
@@ -120,7 +128,7 @@ class Users:
             env={
                 "PATH": SEARCH_PATH,
                 "HOME": "/nowhere",
-                "PYTHONPATH": os.fspath(Path(__file__).parents[2]),
+                "PYTHONPATH": os.fspath(self._package),
                 **environment,
             },
         )

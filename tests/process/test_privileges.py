@@ -2,15 +2,17 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from .conftest import bake
-from .peers import OWN, Became, Users
+from .peers import ACCOUNTS, OWN, Became, Users
 from .starts import SEARCH_PATH
 
 pytestmark = [pytest.mark.root, pytest.mark.namespace]
@@ -31,6 +33,19 @@ FIXED = (*INHERITED, "--securebits=+no_setuid_fixup")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Users:
     """Return the users of this page."""
     return Users(tmp_path_factory.mktemp("etc"))
+
+
+@pytest.fixture(scope="module")
+def readable(python: str, package: Path) -> Iterator[Users]:
+    """Return the users, and a package and an interpreter that each of them can read."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        shutil.copytree(package, place / "site")
+        for path in (place / "site").rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        (place / "site").chmod(0o755)
+        yield Users(place, package=place / "site", python=python)
 
 
 def field(found: Became, name: str) -> str:
@@ -126,7 +141,7 @@ def as_user(uid: int, gid: int, *groups: int) -> list[str]:
 
 
 def test_a_start_that_is_not_root_keeps_its_user_and_says_so(readable: Users) -> None:
-    found = readable.become(OWN["run"]("app"), before=as_user(1000, 0))
+    found = readable.become(readable.own("run", "app"), before=as_user(1000, 0))
     assert found.shown == (1000, 0, {0}, "/nowhere")
     assert found.said == (
         "entrykit: the start is uid 1000, not root: it stays so, and does not become app\n"
@@ -137,9 +152,9 @@ def test_a_start_that_is_not_root_keeps_its_user_and_says_so(readable: Users) ->
 @pytest.mark.parametrize("way", OWN)
 def test_who_is_that_user_already_stays_it_in_silence(readable: Users, way: str, spec: str) -> None:
     groups = [1500] if ":" in spec else [1500, 50, 100]
-    found = readable.become(OWN[way](spec), before=as_user(1500, 1500, *groups))
+    found = readable.become(readable.own(way, spec), before=as_user(1500, 1500, *groups))
     assert found.said == ""
-    assert (found.uid, found.gid, found.groups) == (1500, 1500, {*groups})
+    assert (found.uid, found.gid, found.groups) == (1500, 1500, frozenset(groups))
 
 
 @pytest.mark.gosu
@@ -149,7 +164,7 @@ def test_gosu_refuses_who_is_that_user_already(readable: Users) -> None:
 
 
 def test_exec_as_another_user_is_refused_to_who_is_not_root(readable: Users) -> None:
-    found = readable.become(OWN["exec"]("app"), before=as_user(1000, 1000))
+    found = readable.become(readable.own("exec", "app"), before=as_user(1000, 1000))
     assert found.status == 126
     assert found.said == (
         "entrykit: cannot become app (1500:1500): uid 1000 is not root (call it as root, or leave"
@@ -159,21 +174,9 @@ def test_exec_as_another_user_is_refused_to_who_is_not_root(readable: Users) -> 
 
 def test_a_start_that_is_not_root_needs_to_know_no_user(readable: Users) -> None:
     """Somebody mounts a /etc/passwd with the own user alone."""
-    found = readable.become(OWN["run"]("gone"), before=as_user(1000, 0))
+    found = readable.become(readable.own("run", "gone"), before=as_user(1000, 0))
     assert (found.uid, found.gid) == (1000, 0)
     assert "does not become gone" in found.said
-
-
-@pytest.fixture
-def readable(users: Users, package: Path, monkeypatch: pytest.MonkeyPatch) -> Users:
-    """Return the users, and let each of them read the package and run the interpreter."""
-    python = "/usr/bin/python3"
-    monkeypatch.setattr(sys, "executable", python)
-    place = Path("/tmp/entrykit-readable")  # noqa: S108
-    if not place.exists():
-        subprocess.run(["cp", "-r", package, place], check=True)
-        subprocess.run(["chmod", "-R", "a+rX", place], check=True)
-    return users
 
 
 @pytest.mark.parametrize("before", [(), INHERITED], ids=str)
@@ -212,30 +215,35 @@ def test_an_option_stands_above_the_configuration(users: Users, tmp_path: Path) 
         ('echo /data >"$ENTRYKIT_ENV/HOME"', "/data"),
         ('echo /nowhere >"$ENTRYKIT_ENV/HOME"', "/nowhere"),
         (': >"$ENTRYKIT_UNSET/HOME"', "(unset)"),
-        ("usermod", "/moved"),
     ],
 )
-def test_what_a_hook_makes_of_home_and_of_the_user_holds(
+def test_a_home_that_a_hook_has_set_stays(
     users: Users, tmp_path: Path, change: str, home: str
 ) -> None:
-    own = Users(tmp_path)
-    if change == "usermod":
-        # What usermod(8) does: an image's PUID.
-        change = "sed -i.b 's|1500:1500:App:/srv/app|1700:1500:App:/moved|' /root-of-etc/passwd"
-        change = change.replace("/root-of-etc", str(tmp_path)).replace("-i.b", "")
-        change = f"{change} >{tmp_path}/new; cat {tmp_path}/new >/etc/passwd"
-    hook = tmp_path / "hooks" / "10-a.sh"
+    assert with_hook(users, tmp_path, change).home == home
+
+
+def test_a_hook_may_change_the_user(tmp_path: Path) -> None:
+    """As `usermod --uid "$PUID" app` does."""
+    changed = ACCOUNTS.replace("1500:1500:App:/srv/app", "1700:1500:App:/moved")
+    (tmp_path / "new").write_text(changed, encoding="utf-8")
+    found = with_hook(Users(tmp_path), tmp_path, f"cat {tmp_path}/new >/etc/passwd")
+    assert (found.uid, found.gid, found.home) == (1700, 1500, "/moved")
+
+
+def with_hook(users: Users, place: Path, line: str) -> Became:
+    """Step down after a hook of one line."""
+    hook = place / "hooks" / "10-a.sh"
     hook.parent.mkdir()
-    hook.write_text(f"#!/bin/sh\n{change}\n", encoding="utf-8")
+    hook.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
     hook.chmod(0o755)
-    words = [sys.executable, "-m", "entrykit", "run", f"--hooks={hook.parent}", "--user=app"]
-    found = own.become([*words, "--log=quiet"])
-    assert (found.home, found.uid) == (home, 1700 if home == "/moved" else 1500), found.said
+    return users.become([*users.own("run", "app")[:-1], f"--hooks={hook.parent}", "--log=quiet"])
 
 
 def test_the_stepped_down_command_reads_its_htpasswd_file_and_cannot_change_it(
     users: Users, tmp_path: Path
 ) -> None:
+    """Also where root may not change owners."""
     (tmp_path / "e.toml").write_text(
         'user = "app"\n[htpasswd]\nusername = "U"\npassword = "P"\n', encoding="utf-8"
     )
