@@ -132,6 +132,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "ipv6": ("an IPv6 loopback address", _has_ipv6, "::1 cannot be had"),
     "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),
     "openssl": ("openssl(1)", lambda: shutil.which("openssl") is not None, "it is missing"),
+    "gosu": (
+        "gosu and setpriv",
+        lambda: all(map(shutil.which, ("gosu", "setpriv"))),
+        "apt-get install gosu util-linux",
+    ),
     "postgres": ("Debian's Postgres server", _has_postgres, "postgresql is not installed"),
     "official_nginx": (
         "the official nginx image's scripts",

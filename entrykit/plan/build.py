@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from entrykit.plan import configuration, environment, hooks
 from entrykit.plan.record import FORMAT
 from entrykit.plan.redaction import Redaction
-from entrykit.steps import gate, handoff
+from entrykit.steps import gate, handoff, step_down
 from entrykit.system import errors, files, log
+from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
     from entrykit.plan.record import Command, Plan, Problem, Process
     from entrykit.steps.state import Start
-    from entrykit.system.errors import StartError
 
 
 def build(this: "Start", words: list[bytes]) -> "Plan":
@@ -30,17 +30,20 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     log.keep(said)
     redaction = Redaction()
     sources = configuration.Sources(this.settings, words)
+    refusal = _step_down(this)
     is_open = gate.is_open(this.command, this.settings.program, this.settings.other_commands)
     variables, problems = environment.resolve(this, sources, redaction, is_open=is_open)
     found, more = hooks.find(this, sources, redaction, is_open=is_open)
-    problems += more
+    problems = [*(refusal.problems if refusal else ()), *problems, *more]
+    if this.identity:
+        this.environment.set(b"HOME", this.identity.home)
     entries = environment.of_command(this, redaction)
     will_run = any(hook["runs"] for hook in found["hooks"])
     command, notes = _command(this, redaction, is_final=not will_run)
     log.keep(None)
     return {
         "format": FORMAT,
-        "status": errors.CONFIG if problems else 0,
+        "status": refusal.status if refusal else errors.CONFIG if problems else 0,
         "problems": [_problem(problem) for problem in problems],
         "notes": notes,
         "log": said,
@@ -52,6 +55,16 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
         "environment": entries,
         "process": _process(this, redaction),
     }
+
+
+def _step_down(this: "Start") -> "StartError | None":
+    """Learn whom the command would run as; return what the start would say, where it cannot."""
+    if this.settings.user:
+        try:
+            this.identity = step_down.wanted(this.settings.user)
+        except StartError as error:
+            return error
+    return None
 
 
 def _problem(problem: "errors.Problem") -> "Problem":
@@ -117,13 +130,15 @@ def _process(this: "Start", redaction: Redaction) -> "Process":
         directory = redaction.shown(posix.getcwdb())
     except OSError:
         directory = "(deleted)"
+    identity = this.identity
     return {
-        "uid": posix.geteuid(),
-        "gid": posix.getegid(),
-        "groups": sorted(posix.getgroups()),
+        "user": identity.name if identity else "",
+        "uid": identity.uid if identity else posix.geteuid(),
+        "gid": identity.gid if identity else posix.getegid(),
+        "groups": list(identity.groups) if identity else sorted(posix.getgroups()),
         "umask": _inherited_umask() if umask is None else f"{umask:04o}",
         "directory": directory,
-        "no_new_privileges": settings["no_new_privileges"],
+        "no_new_privileges": this.settings.no_new_privileges,
     }
 
 

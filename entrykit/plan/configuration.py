@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from entrykit.steps.configure import Settings
 
 DEFAULT = "default"
-_NOT_A_SETTING = ("plan", "init", "user")
 
 
 class Sources:
@@ -62,8 +61,9 @@ def settings(given: "Settings", sources: Sources, redaction: Redaction) -> "Iter
         "timeout": given.timeout_seconds,
         "grace": configuration["grace"],
         "stop-signals": [signals.name(number) for number in configuration["stop_signals"]],
+        "user": given.user or None,
         "umask": None if umask is None else f"{umask:04o}",
-        "no-new-privileges": "true" if configuration["no_new_privileges"] else "false",
+        "no-new-privileges": "true" if given.no_new_privileges else "false",
         "log": redaction.shown(given.told.get("log") or b"info"),
     }
     if given.sysroot:

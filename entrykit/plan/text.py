@@ -190,7 +190,8 @@ def _command(plan: "Plan") -> "Iterator[Row]":
     yield "words", " ".join(_quoted(word) for word in words)
     yield "program", command["file"] or "cannot be run: see the notes"
     groups = " ".join(str(group) for group in process["groups"]) or _NONE
-    yield "user", f"uid {process['uid']}, gid {process['gid']}, groups {groups}"
+    name = f"{process['user']}: " if process["user"] else ""
+    yield "user", f"{name}uid {process['uid']}, gid {process['gid']}, groups {groups}"
     yield "umask", process["umask"]
     yield "directory", process["directory"]
     if process["no_new_privileges"]:

@@ -82,6 +82,7 @@ class HookStart:
     `log`: `debug`, `info` and `warning`, each a line.
     `secrets`: the names of those in `env` that are secret: what they hold is not to be shown.
     `runtime_directory`: where files for the command may lie, "" where there is no such place.
+    `uid`, `gid`: whom the command will run as: who is to be able to read what is made for it.
     `sysroot`: what stands before /sys and /proc, "" but in tests.
     """
 
@@ -103,6 +104,9 @@ class HookStart:
         self.log = Log(log.text(hook.name))
         self.secrets = frozenset(_text(name) for name in start.secrets & hook.secrets)
         self.runtime_directory = _text(place)
+        identity = start.identity
+        self.uid = identity.uid if identity else posix.geteuid()
+        self.gid = identity.gid if identity else posix.getegid()
         self.sysroot = _text(start.settings.sysroot)
 
     @property

@@ -14,7 +14,7 @@ PAGES = tuple(
     str(path.relative_to(ROOT))
     for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md"))
 )
-TO_COME = ("init", "user")
+TO_COME = ("init",)
 
 
 def blocks(page: str, language: str) -> list[str]:
