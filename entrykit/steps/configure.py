@@ -31,11 +31,13 @@ class Settings:
     `hook_directories` is None for the default ones, of which a missing one is no error. `sysroot`
     stands before /sys and /proc where a hook looks for limits; b"" but in tests. `plan` is the form
     of the plan that is wanted instead of the start, "" for none. `told` is what variables and
-    options have said, by the settings' names; `path` is the configuration file's.
+    options have said, by the settings' names; `path` is the configuration file's, which `is_baked`
+    where it is what it was when the image was built.
     """
 
     __slots__ = (
-        "configuration", "hook_directories", "other_commands", "path", "plan", "program", "skip",
+        "configuration", "hook_directories", "is_baked", "other_commands",
+        "path", "plan", "program", "skip",
         "sysroot", "timeout_seconds", "told",
     )  # fmt: skip
 
@@ -44,6 +46,7 @@ class Settings:
     ) -> None:
         self.configuration = configuration
         self.path = path
+        self.is_baked = False
         self.told = given
         self.plan = ""
         self.program = _raw(configuration["program"])
@@ -100,7 +103,9 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
     was_baked = path == baked_path and baked_content is not None
     content = _read_configuration(path, must_exist=was_baked or bool(given.get("config")))
     if baked_configuration is not None and content == baked_content:
-        return Settings(given, baked_configuration, path)
+        settings = Settings(given, baked_configuration, path)
+        settings.is_baked = path == baked_path
+        return settings
     if content is None:
         from entrykit.settings import record  # a baked start has it
 
