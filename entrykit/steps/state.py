@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from entrykit.steps.configure import Settings
     from entrykit.steps.discover import Hook
     from entrykit.steps.inherited import Environment, Inherited
+    from entrykit.system.users import Identity
 
 
 class Start:
     """One start. `environment` and `command` are the command's, as they stand so far.
 
     `directories` are there from the first hook on; `following` are those after the one
-    that runs.
+    that runs. `identity` is whom to step down to, None where the user stays; `keeps_home` says
+    that a hook has changed HOME.
     """
 
-    __slots__ = ("command", "directories", "following", "inherited", "secrets", "settings")
+    __slots__ = (
+        "command", "directories", "following", "identity", "inherited", "keeps_home", "secrets",
+        "settings",
+    )  # fmt: skip
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
         self.inherited = inherited
@@ -32,6 +37,8 @@ class Start:
         self.directories: Directories
         self.following: list[Hook] = []
         self.secrets: set[bytes] = set()
+        self.identity: Identity | None = None
+        self.keeps_home = False
 
     def close(self) -> None:
         """Remove what the hooks needed and the command does not."""
@@ -80,6 +87,8 @@ class Start:
             self.environment.set(name, value)
         for name in changes.unset:
             self.environment.unset(name)
+        if b"HOME" in changes.set or b"HOME" in changes.unset:
+            self.keeps_home = True
 
     def _no_place_for_options(self, command: "Command") -> StartError:
         name = log.text(command.words()[0])
