@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from entrykit.plan import configuration, environment, hooks
 from entrykit.plan.record import FORMAT
 from entrykit.plan.redaction import Redaction
-from entrykit.steps import gate, handoff
+from entrykit.steps import gate, handoff, step_down
 from entrykit.system import errors, files, log
+from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from entrykit.plan.record import Command, Plan, Problem, Process
     from entrykit.steps.state import Start
-    from entrykit.system.errors import StartError
 
 
 def build(this: "Start", words: list[bytes]) -> "Plan":
@@ -32,6 +34,7 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     sources = configuration.Sources(this.settings, words)
     is_open = gate.is_open(this.command, this.settings.program, this.settings.other_commands)
     variables, problems = environment.resolve(this, sources, redaction, is_open=is_open)
+    problems += _identify(this)
     found, more = hooks.find(this, sources, redaction, is_open=is_open)
     problems += more
     entries = environment.of_command(this, redaction)
@@ -52,6 +55,16 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
         "environment": entries,
         "process": _process(this, redaction),
     }
+
+
+def _identify(this: "Start") -> "Sequence[errors.Problem]":
+    """Set whom the command is to run as; return what is wrong with that."""
+    if this.settings.user:
+        try:
+            this.identity = step_down.wanted(this.settings.user)
+        except StartError as error:
+            return error.problems
+    return ()
 
 
 def _problem(problem: "errors.Problem") -> "Problem":

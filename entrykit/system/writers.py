@@ -87,7 +87,8 @@ class Writer:
                 here = b"/"
             left += _parts(target)
         status, way = self._look_at(here)
-        if way and (is_listed or not files.is_directory(status.st_mode)):
+        # What somebody writes to /dev/null changes nothing of it.
+        if way and (is_listed or files.is_regular(status.st_mode)):
             found.append(here)
             self.ways[here] = way
         self._check_is_it(path, status)
