@@ -29,15 +29,16 @@ def open_directory(path: bytes, make_mode: int = 0) -> int:
     With `make_mode` what is missing on the way is made, with this mode less the umask. Raises
     OSError, ELOOP for a link that others may have put there.
     """
-    way = [posix.open(b"/", _LOOK)]
+    way = [posix.open(b"/" if path.startswith(b"/") else b".", _LOOK)]
     links = 0
-    left = _names(path if path.startswith(b"/") else posix.getcwdb() + b"/" + path)
+    left = _names(path)
     try:
         while left:
             name = left.pop()
             if name == b"..":
-                if len(way) > 1:
-                    posix.close(way.pop())
+                if len(way) == 1:
+                    way.insert(0, posix.open(b"..", _LOOK, dir_fd=way[0]))
+                posix.close(way.pop())
                 continue
             inner = _open(name, way[-1], make_mode)
             status = posix.fstat(inner)
@@ -53,8 +54,9 @@ def open_directory(path: bytes, make_mode: int = 0) -> int:
             finally:
                 posix.close(inner)
             if target.startswith(b"/"):
-                while len(way) > 1:
+                while way:
                     posix.close(way.pop())
+                way.append(posix.open(b"/", _LOOK))
             left += _names(target)
         return posix.open(b".", _DIRECTORY, dir_fd=way[-1])
     finally:
@@ -133,12 +135,9 @@ def _is_outside(uid: int) -> bool:
     """
     if files.read_kernel_file("/proc/sys/kernel/overflowuid") != b"%d\n" % uid:
         return False
-    ranges = [
-        line.split() for line in (files.read_kernel_file("/proc/self/uid_map") or b"").splitlines()
-    ]
-    return bool(ranges) and not any(
-        int(low) <= uid < int(low) + int(count) for low, _, count in ranges
-    )
+    table = files.read_kernel_file("/proc/self/uid_map") or b""
+    ranges = [[int(field) for field in line.split()] for line in table.splitlines()]
+    return bool(ranges) and not any(low <= uid < low + count for low, _, count in ranges)
 
 
 def _cannot_follow(name: bytes) -> OSError:
@@ -146,4 +145,4 @@ def _cannot_follow(name: bytes) -> OSError:
 
     from entrykit.system import log
 
-    return OSError(errno.ELOOP, f"others may have made the link {log.text(name)} on the way")
+    return OSError(errno.ELOOP, f"others may have put the link {log.text(name)} in its way")

@@ -15,7 +15,7 @@ Not part of a plain start. Builtin modules only.
 import posix
 import time
 
-from entrykit.system import files, log, mounts
+from entrykit.system import descent, files, log, mounts
 from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
@@ -166,13 +166,10 @@ class _Walk:
 
     def make(self, name: bytes, within: int) -> int:
         try:
-            posix.mkdir(name, MADE_MODE, dir_fd=within)
-            made = posix.open(name, _OPEN, dir_fd=within)
-            # As it says, whatever the umask.
-            posix.fchmod(made, MADE_MODE)
+            descent.make_directory(within, name, MADE_MODE)
+            return posix.open(name, _OPEN, dir_fd=within)
         except OSError as error:
             raise files.cannot("make", self.path, error) from None
-        return made
 
     def give_files(self, directory: int) -> list[str]:
         """Give what a directory holds, but for directories: return their names."""
