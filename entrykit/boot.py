@@ -21,7 +21,7 @@ from entrykit.system.errors import StartError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.steps.configure import BakedConfiguration, Settings
-    from entrykit.steps.discover import Hook
+    from entrykit.steps.discover import Discovery, Hook
     from entrykit.steps.handoff import Execute
     from entrykit.steps.inherited import Inherited
 
@@ -75,6 +75,7 @@ def start(
         if gate.is_open(this.command, settings.program, settings.other_commands):
             set_up(this)
         else:
+            refuse_climbing(this)
             say_what_is_not_run(this)
         environment.hide_from_command(this.environment, settings.configuration, this.secrets)
         handoff.become(this, execute)
@@ -112,21 +113,33 @@ def configure_start(
 def set_up(this: Start) -> None:
     """Check the environment, find the hooks, and run them in order."""
     this.secrets = environment.resolve(this.environment, this.settings.configuration)
-    hooks = find_hooks(this)
-    if hooks:
-        run_hooks(this, hooks)
+    found = find_hooks(this)
+    refuse_climbing(this, found)
+    if found and found.hooks:
+        run_hooks(this, found.hooks)
 
 
-def find_hooks(this: Start) -> "list[Hook]":
-    """Return the hooks in order; say what is skipped and why. Raises StartError with all faults."""
+def find_hooks(this: Start) -> "Discovery | None":
+    """Return the hooks in order, None where there is nothing to look into; say what is skipped.
+
+    Raises StartError with all faults.
+    """
     listings = search.search(this.settings)
     if not (listings or this.settings.skip or this.settings.configuration["hooks"]):
-        return []
+        return None
     from entrykit.steps import discover  # a start without hooks has no need
 
     found = discover.discover(this.settings, listings, this.search_path())
     discover.report(found, this.settings)
-    return found.hooks
+    return found
+
+
+def refuse_climbing(this: Start, found: "Discovery | None" = None) -> None:
+    """Raise StartError where the command's user can write what the start obeys as root."""
+    if this.identity and this.identity.uid:
+        from entrykit.steps import climbing  # only a step-down gives up privileges
+
+        climbing.check(this.settings, this.identity, found)
 
 
 def run_hooks(this: Start, hooks: "list[Hook]") -> None:

@@ -17,6 +17,8 @@ from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from entrykit.plan.record import Command, Plan, Problem, Process
     from entrykit.steps.state import Start
 

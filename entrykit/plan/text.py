@@ -56,8 +56,8 @@ class Page:
             self.lines.append((line + (self._painted(_DIM, last) if last else "")).rstrip())
 
     def line(self, text: str, *, is_wrong: bool = False) -> None:
-        """Add a line."""
-        text = _printable(text)
+        """Add a line, whole: the mend of a problem comes last."""
+        text = log.text(text.encode("utf-8", "surrogateescape"))
         self.lines.append(_INDENT + (self._painted(_RED, text) if is_wrong else text))
 
     def _painted(self, colour: str, text: str) -> str:

@@ -54,8 +54,7 @@ def _read_key(reader: Reader, configuration: "Configuration", key: str, given: o
     }  # fmt: skip
     if key in schema.TOP:
         checked = reader.value((key,), schema.TOP[key], given)
-        if key != "trust":
-            cast("dict[str, Any]", configuration)[key.replace("-", "_")] = checked
+        cast("dict[str, Any]", configuration)[key.replace("-", "_")] = checked
     elif key in schema.TOP_TO_COME:
         if not any(given is one or given == one != 0 for one in schema.TOP_TO_COME[key]):
             reader.problem((key,), f"{key} is not available in this version", "leave it out")

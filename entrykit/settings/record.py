@@ -72,6 +72,7 @@ if TYPE_CHECKING:
         hooks: dict[str, HookSettings]
         once: Once
         runners: dict[str, list[str]]
+        trust: str
 
 
 def empty() -> "Configuration":
@@ -80,5 +81,5 @@ def empty() -> "Configuration":
         "program": [], "commands": [], "user": "", "umask": None, "no_new_privileges": False,
         "timeout": None, "grace": 5.0, "stop_signals": [], "env": {}, "sections": {},
         "hooks": {}, "once": {"journal": "", "database": ""}, "runners": {}, "env_dirs": [],
-        "env_files": [], "composed": [], "groups": {},
+        "env_files": [], "composed": [], "groups": {}, "trust": "",
     }  # fmt: skip

@@ -32,12 +32,12 @@ class Settings:
     stands before /sys and /proc where a hook looks for limits; b"" but in tests. `plan` is the form
     of the plan that is wanted instead of the start, "" for none. `user` is whom to step down to, ""
     for nobody. `told` is what variables and options have said, by the settings' names; `path` is
-    the configuration file's.
+    the configuration file's, which `is_baked` where it says what it said when the image was built.
     """
 
     __slots__ = (
-        "configuration", "hook_directories", "no_new_privileges", "other_commands", "path", "plan",
-        "program", "skip", "sysroot", "timeout_seconds", "told", "user",
+        "configuration", "hook_directories", "is_baked", "no_new_privileges", "other_commands",
+        "path", "plan", "program", "skip", "sysroot", "timeout_seconds", "told", "user",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +45,7 @@ class Settings:
     ) -> None:
         self.configuration = configuration
         self.path = path
+        self.is_baked = False
         self.told = given
         self.plan = ""
         self.program = _raw(configuration["program"])
@@ -107,7 +108,9 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
     was_baked = path == baked_path and baked_content is not None
     content = _read_configuration(path, must_exist=was_baked or bool(given.get("config")))
     if baked_configuration is not None and content == baked_content:
-        return Settings(given, baked_configuration, path)
+        settings = Settings(given, baked_configuration, path)
+        settings.is_baked = path == baked_path
+        return settings
     if content is None:
         from entrykit.settings import record  # a baked start has it
 

@@ -62,11 +62,11 @@ class Discovery:
 
     `stock_names` are those of the stock hooks that are switched on; `directories` the paths of
     directories in hook directories; `replaced` the directories whose file of a name another one
-    stands before.
+    stands before, and `replacing` the paths of those others that were not left out.
     """
 
-    __slots__ = ("directories", "hooks", "known_names", "problems", "replaced", "skipped",
-                 "stock_names")  # fmt: skip
+    __slots__ = ("directories", "hooks", "known_names", "problems", "replaced", "replacing",
+                 "skipped", "stock_names")  # fmt: skip
 
     def __init__(self) -> None:
         self.hooks: list[Hook] = []
@@ -77,6 +77,7 @@ class Discovery:
         self.skipped: list[tuple[bytes, str, str, bool]] = []
         self.directories: list[bytes] = []
         self.replaced: dict[bytes, list[bytes]] = {}
+        self.replacing: list[bytes] = []
 
 
 def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes) -> Discovery:
@@ -92,7 +93,10 @@ def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes
         directory, status, modes_say_nothing = places[name]
         if name in settings.skip:
             _skip(found, name, "named in ENTRYKIT_SKIP or --skip")
-        elif isinstance(status, OSError):
+            continue
+        if name in found.replaced:
+            found.replacing.append(directory + b"/" + name)
+        if isinstance(status, OSError):
             what = "follow the link" if isinstance(status, FileNotFoundError) else "read"
             _, message, hint = files.cannot(what, directory + b"/" + name, status).problems[0]
             # What is missing, or leads in a circle.

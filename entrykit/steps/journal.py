@@ -7,7 +7,7 @@ import posix
 import time
 
 from entrykit.steps.once import Pauses
-from entrykit.system import files, log, writing
+from entrykit.system import descent, files, log, writing
 from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
@@ -178,7 +178,11 @@ class Journal:
     def _make_directory(self) -> None:
         directory = self._path.rpartition(b"/")[0]
         try:
-            writing.make_directory(directory, 0o755)
+            parent, name = descent.open_parent(directory)
+            try:
+                descent.make_directory(parent, name, 0o755)
+            finally:
+                posix.close(parent)
         except FileExistsError:
             return
         except FileNotFoundError:

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from entrykit.stock import passwords, section
-from entrykit.system import batch, errors, files, log, privileges, runtime, writing
+from entrykit.system import batch, descent, errors, files, log, privileges, runtime, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -217,7 +217,10 @@ def _lines(users: list[User], old: dict[bytes, bytes]) -> list[bytes]:
 
 
 def _has_right_mode(path: bytes, gid: int) -> bool:
-    status = os.lstat(path)
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
     # What is another user's has been given away, with its group: by `50-owner.py`, for instance.
     is_given = status.st_uid != os.geteuid()
     return status.st_mode & 0o7777 == MODE and (is_given or status.st_gid == gid)
@@ -248,8 +251,10 @@ def _own_content(path: bytes) -> bytes:
 
 def _remove_leftovers(path: bytes) -> None:
     """Remove what starts left beside the file that were killed writing it: it holds hashes too."""
-    parent, slash, name = path.rpartition(b"/")
-    directory = os.open(parent or slash, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        directory, name = descent.open_parent(path)
+    except OSError:
+        return
     try:
         batch.remove_leftovers(directory, [name, _note(name)])
     finally:

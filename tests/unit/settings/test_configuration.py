@@ -250,9 +250,7 @@ def test_what_is_to_come_is_refused(toml: str) -> None:
     assert told.startswith("e.toml:1: ")
 
 
-@pytest.mark.parametrize(
-    "toml", ["init = false", "env-dirs = []", "env-files = []", "trust = 'any'"]
-)
+@pytest.mark.parametrize("toml", ["init = false", "env-dirs = []", "env-files = []"])
 def test_what_holds_anyway_may_be_said(toml: str) -> None:
     assert parse(toml) == record.empty()
 
