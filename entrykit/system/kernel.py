@@ -7,6 +7,7 @@ import posix
 
 from entrykit.system.errors import CANNOT_EXECUTE, StartError
 
+_PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 
 
@@ -25,6 +26,21 @@ def forbid_new_privileges() -> None:
         message = "cannot forbid new privileges, as no-new-privileges = true asks"
         hint = "install the full python3, or use the engine's no-new-privileges option instead"
         raise StartError(message, CANNOT_EXECUTE, hint)
+
+
+def forbid_inspection() -> bool:
+    """Forbid core dumps of this process, and others of its user to look into it; tell whether done.
+
+    Until its next exec (prctl(2), PR_SET_DUMPABLE).
+    """
+    try:
+        import _ctypes  # what ctypes wraps: 0.4 ms; missing in python3-minimal
+
+        program = _ctypes.dlopen(None, 0)  # type: ignore[arg-type] # dlopen(3): the program itself
+        prctl = _ctypes.dlsym(program, "prctl")
+        return bool(_ctypes.call_function(prctl, (_PR_SET_DUMPABLE, 0, 0, 0, 0)) == 0)
+    except (ImportError, OSError, AttributeError):
+        return False
 
 
 def sync_file_system(descriptor: int) -> None:
