@@ -90,9 +90,10 @@ class Environment:
         for name in held.keys() - {*wanted, b""}:
             posix.unsetenv(name)
         for name, value in wanted.items():
-            if held.get(name) != value:
-                if name in self._odd_names and not self.is_doubled(name):
-                    posix.unsetenv(name)
+            is_single_now = name in self._odd_names and not self.is_doubled(name)
+            if is_single_now:
+                posix.unsetenv(name)
+            if is_single_now or held.get(name) != value:
                 posix.putenv(name, value)
         posix.execv(path, argv)
 
