@@ -73,6 +73,8 @@ def fork(body: "Callable[[int], int]", report: int, not_for_child: "Sequence[int
         null = posix.open("/dev/null", posix.O_RDONLY)
         posix.dup2(null, 0)
         posix.dup2(2, 1)
+        # Where the start was given none, what stands in for it is close-on-exec.
+        posix.set_inheritable(2, True)  # noqa: FBT003 - positional only
         posix.close(null)
         for descriptor in not_for_child:
             posix.close(descriptor)
