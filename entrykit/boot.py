@@ -147,6 +147,8 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
     from entrykit.steps import changes, hook  # a start without hooks has no need
 
     this.directories = changes.Directories()
+    environment.protect_secrets(this.environment, this.settings.configuration, this.secrets)
+    hook.prepare()
     for position, one in enumerate(hooks, 1):
         this.following = hooks[position:]
         this.inherited.signals.check()

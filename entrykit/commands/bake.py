@@ -45,7 +45,8 @@ _GROUPS = (
     ("entrykit.steps.near_misses",),
     ("entrykit.steps.sources",),
     ("entrykit.settings.options", "entrykit.settings.hook"),
-    ("entrykit.steps.discover", "entrykit.steps.hook"),
+    ("entrykit.steps.discover", "entrykit.steps.hook", "entrykit.system.secrets"),
+    ("entrykit.system.kernel",),
     ("entrykit.steps.python_hook",),
     ("entrykit.steps.once", "entrykit.steps.journal"),
 )

@@ -9,6 +9,7 @@ Loaded where a hook has `once` and the journal is a database: builtin modules on
 
 import posix
 
+from entrykit.steps import left_over
 from entrykit.steps.once import Pauses
 from entrykit.system import log, signals, spawn
 from entrykit.system.errors import StartError, os_reason
@@ -126,6 +127,7 @@ class Holder:
         finally:
             posix.close(requests)
             posix.close(replies)
+        left_over.note(self._child)
 
     def _next_reply(self, pauses: Pauses) -> list[str]:
         """Wait for the holder to say something. Raises StartError where it has failed."""

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _NOT_STARTED = "the command was not started"
 
 
+def prepare() -> None:
+    """Note what runs before the first hook: it is no hook's."""
+    if posix.getpid() == 1 and spawn.has_children():
+        from entrykit.steps import left_over  # seldom
+
+        left_over.note_all()
+
+
 def run(hook: "Hook", start: "Start") -> None:
     """Run one hook and apply the changes that it asked for.
 
@@ -91,10 +99,15 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
             posix.close(report)
     if ending.stopped_by:
         raise signals.Stopped(ending.stopped_by, log.text(hook.name))
+    leaves_some = spawn.group_lives(child) or (posix.getpid() == 1 and spawn.has_children())
+    if leaves_some:
+        from entrykit.steps import left_over  # most hooks leave nothing
+
+        left_over.name(log.text(hook.name), child)
     if ending.status or ending.timed_out or ending.lost:
         raise _failure(hook, ending, raw)
     try:
-        asked, said = _read_changes(hook, start, raw, child)
+        asked, said = _read_changes(hook, start, raw, leaves_some=leaves_some)
         if hook.once:
             from entrykit.steps import once  # loaded already
 
@@ -114,7 +127,7 @@ def _start_child(hook: "Hook", start: "Start", report: int) -> int:
         return python_hook.start_child(hook, start, report)
     environment = start.environment_for(hook)
     if hook.kind == kinds.SOURCED:
-        words = sourced.argv(hook.words, hook.path, start.command.words())
+        words = sourced.argv(hook.words, hook.path, start.command.words(), environment)
         return spawn.program(words, environment, report)
     return spawn.program(hook.words, environment)
 
@@ -126,7 +139,9 @@ def _cannot_be_started(error: OSError) -> StartError:
     return StartError(f"cannot be started: {os_reason(error)}", status, hint)
 
 
-def _read_changes(hook: "Hook", start: "Start", report: bytes, child: int) -> tuple[Changes, str]:
+def _read_changes(
+    hook: "Hook", start: "Start", report: bytes, *, leaves_some: bool
+) -> tuple[Changes, str]:
     """Return what the hook asked for, in its report and in the directories, and what it says."""
     asked, said = Changes(), ""
     if hook.kind == kinds.SOURCED:
@@ -143,8 +158,7 @@ def _read_changes(hook: "Hook", start: "Start", report: bytes, child: int) -> tu
         asked.args += written.args
         asked.command = asked.command if written.command is None else written.command
         asked.check()
-    left_behind = spawn.group_lives(child) or (posix.getpid() == 1 and spawn.has_children())
-    if any_written or left_behind:
+    if any_written or leaves_some:
         # What a process that the hook left behind writes from now on must not be the next one's.
         start.directories.discard()
     return asked, said

@@ -15,8 +15,8 @@ Imported by every start: builtin modules only.
 import posix
 import time
 
-from entrykit.system import files, log, signals
-from entrykit.system.errors import SIGNALLED, StartError
+from entrykit.system import log, signals
+from entrykit.system.errors import SIGNALLED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def fork(body: "Callable[[int], int]", report: int, not_for_child: "Sequence[int
         null = posix.open("/dev/null", posix.O_RDONLY)
         posix.dup2(null, 0)
         posix.dup2(2, 1)
+        # Where the start was given none, what stands in for it is close-on-exec.
+        posix.set_inheritable(2, True)  # noqa: FBT003 - positional only
         posix.close(null)
         for descriptor in not_for_child:
             posix.close(descriptor)
@@ -217,20 +219,10 @@ def _group_runs(group: int) -> bool:
 
     To a signal they all are alike, and where an orphan's new parent never reaps, zombies stay.
     """
-    try:
-        names = [name for name in posix.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return True
-    for name in names:
-        try:
-            raw = files.read(f"/proc/{name}/stat".encode(), 4096)
-        except StartError:
-            continue
-        # After the name in parentheses, which may hold anything: state, parent, group.
-        state, _, its_group = raw.rpartition(b")")[2].split()[:3]
-        if int(its_group) == group and state not in (b"Z", b"X"):
-            return True
-    return not names
+    from entrykit.system import processes  # most hooks leave none
+
+    table = processes.table()
+    return not table or any(process.group == group and process.runs for process in table.values())
 
 
 def _signal_child(child: int, number: int) -> None:

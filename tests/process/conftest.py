@@ -11,6 +11,7 @@ import pytest
 
 import entrykit
 
+from .probe import Probe
 from .starts import SEARCH_PATH, Entrypoint
 
 _DEBIAN_PYTHON = "/usr/bin/python3"
@@ -87,6 +88,12 @@ def entrypoint(
 def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
     """Start in each way as PID 1."""
     yield from _entrypoint(request.param, tmp_path, launcher)
+
+
+@pytest.fixture
+def probe(tmp_path: Path) -> Probe:
+    """Return a probe of the test's own."""
+    return Probe(tmp_path)
 
 
 def _entrypoint(way: str, scratch: Path, launcher: Path) -> Iterator[Entrypoint]:

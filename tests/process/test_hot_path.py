@@ -29,7 +29,8 @@ UNBAKED = {
 WITH_HOOKS = {
     "entrykit.steps.changes", "entrykit.steps.discover", "entrykit.steps.hook",
     "entrykit.steps.kinds", "entrykit.steps.order", "entrykit.steps.sourced",
-    "entrykit.system.runtime", "entrykit.system.spawn", "entrykit.system.writing",
+    "entrykit.system.runtime", "entrykit.system.secrets", "entrykit.system.spawn",
+    "entrykit.system.writing",
     "entrykit.settings.hook", "entrykit.settings.options", "entrykit.settings.values",
 }  # fmt: skip
 HOOKS_BUILTIN = {"time", "select", "fcntl"}

@@ -25,12 +25,6 @@ HOOKS = {
 }
 
 
-@pytest.fixture
-def probe(tmp_path: Path) -> Probe:
-    """Return a probe of the test's own."""
-    return Probe(tmp_path)
-
-
 @pytest.fixture(params=["without hooks", "with hooks"])
 def start(request: pytest.FixtureRequest, entrypoint: Entrypoint) -> Entrypoint:
     """Start without and with hooks, of each kind, that change what is theirs alone."""
