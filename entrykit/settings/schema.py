@@ -18,13 +18,18 @@ TOP: dict[str, Check] = {
     "timeout": checks.duration,
     "grace": checks.duration,
     "stop-signals": checks.stop_signals,
+    "init": checks.flag,
+    "forward": checks.forward,
+    "rewrite": checks.rewrite,
+    "ok-status": checks.statuses,
+    "parent-death-signal": checks.parent_death_signal,
     "trust": checks.trust,
     "env-dirs": checks.paths,
     "env-files": checks.paths,
 }
 # Refused, unless they say what holds anyway.
 TOP_TO_COME: dict[str, tuple[object, ...]] = {
-    "user": (), "init": (False,),
+    "user": (),
 }  # fmt: skip
 
 VARIABLE: dict[str, Check] = {

@@ -43,7 +43,10 @@ def become(start: "Start", execute: "Execute") -> None:
         # Python refuses it with another error than the kernel's.
         raise cannot_run(words[0], words[0], OSError())
     found = candidates(words[0], start.search_path())
-    start.inherited.signals.check()
+    if start.init_report < 0 or start.has_run_hooks:
+        # Else all that was forwarded stays pending, and reaches the command as in a direct exec.
+        start.inherited.signals.check()
+    start.tell_init(becomes_command=True)
     start.inherited.restore()
     failed, failure, is_there = words[0], OSError(), False
     for candidate in found:
@@ -56,6 +59,7 @@ def become(start: "Start", execute: "Execute") -> None:
             if not isinstance(error, _NEXT_DIRECTORY):
                 break
     start.inherited.signals.expect_broken_pipe()
+    start.tell_init(becomes_command=False)
     raise cannot_run(words[0], failed, failure)
 
 

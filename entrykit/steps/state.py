@@ -3,6 +3,8 @@
 Imported by every start: builtin modules only.
 """
 
+import posix
+
 from entrykit.steps import command as commands
 from entrykit.system import log
 from entrykit.system.errors import StartError
@@ -20,10 +22,13 @@ class Start:
     """One start. `environment` and `command` are the command's, as they stand so far.
 
     `directories` are there from the first hook on; `following` are those after the one
-    that runs.
+    that runs. `init_report` is the descriptor by which the init learns what becomes of the command,
+    -1 where there is none.
     """
 
-    __slots__ = ("command", "directories", "following", "inherited", "secrets", "settings")
+    __slots__ = (
+        "command", "directories", "following", "inherited", "init_report", "secrets", "settings",
+    )  # fmt: skip
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
         self.inherited = inherited
@@ -32,6 +37,7 @@ class Start:
         self.directories: Directories
         self.following: list[Hook] = []
         self.secrets: set[bytes] = set()
+        self.init_report = -1
 
     def close(self) -> None:
         """Remove what the hooks needed and the command does not."""
@@ -42,6 +48,27 @@ class Start:
         """Remove all that the start has made in its runtime directory."""
         if hasattr(self, "directories"):
             self.directories.abandon()
+
+    def tell_init(self, *, becomes_command: bool) -> None:
+        """Tell the init, where there is one, that the command is executed now, or could not be."""
+        if self.init_report < 0:
+            return
+        try:
+            posix.write(self.init_report, b"1" if becomes_command else b"0")
+        except OSError:
+            # The init was killed: nobody wants to know.
+            pass
+
+    @property
+    def not_for_hooks(self) -> list[int]:
+        """The descriptors above 2 that a hook without an exec is not to have."""
+        own = [self.init_report] if self.init_report >= 0 else []
+        return [*self.inherited.descriptors, *own]
+
+    @property
+    def has_run_hooks(self) -> bool:
+        """Whether a hook was run, or is about to be."""
+        return hasattr(self, "directories")
 
     @property
     def environment(self) -> "Environment":
