@@ -13,6 +13,7 @@ from entrykit.settings.sections.section import Section
 TOP: dict[str, Check] = {
     "program": checks.program,
     "commands": checks.words,
+    "user": checks.user,
     "umask": checks.umask,
     "no-new-privileges": checks.flag,
     "timeout": checks.duration,
@@ -27,10 +28,6 @@ TOP: dict[str, Check] = {
     "env-dirs": checks.paths,
     "env-files": checks.paths,
 }
-# Refused, unless they say what holds anyway.
-TOP_TO_COME: dict[str, tuple[object, ...]] = {
-    "user": (),
-}  # fmt: skip
 
 VARIABLE: dict[str, Check] = {
     "type": checks.word,

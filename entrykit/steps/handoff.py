@@ -1,4 +1,4 @@
-"""Hand off: restore what the process was given, and become the command.
+"""Hand off: drop privileges, restore what the process was given, and become the command.
 
 Between the last look for a stop signal and the exec lie a few system calls. A signal that arrives
 there finds what it would have found in a direct exec: a command that has no handler yet.
@@ -30,23 +30,27 @@ def become(start: "Start", execute: "Execute") -> None:
     kernel does not know how to run is not given to a shell.
     """
     words = start.command.words()
-    configuration = start.settings.configuration
+    umask = start.settings.configuration["umask"]
     start.close()
     log.debug(f"becomes {log.text(words[0])}")
-    if configuration["umask"] is not None:
-        posix.umask(configuration["umask"])
-    if configuration["no_new_privileges"]:
+    if start.settings.no_new_privileges:
         from entrykit.system import kernel  # ctypes costs 8 ms
 
+        # The command's user may not be allowed to read it.
+        kernel.load()
+    if start.identity:
+        from entrykit.steps import step_down  # loaded already
+
+        step_down.take(start)
+    if start.settings.no_new_privileges:
         kernel.forbid_new_privileges()
+    if umask is not None:
+        posix.umask(umask)
     if not words[0]:
         # Python refuses it with another error than the kernel's.
         raise cannot_run(words[0], words[0], OSError())
     found = candidates(words[0], start.search_path())
-    if start.init_report < 0 or start.has_run_hooks:
-        # Else all that was forwarded stays pending, and reaches the command as in a direct exec.
-        start.inherited.signals.check()
-    start.tell_init(becomes_command=True)
+    _look_last(start)
     start.inherited.restore()
     failed, failure, is_there = words[0], OSError(), False
     for candidate in found:
@@ -61,6 +65,17 @@ def become(start: "Start", execute: "Execute") -> None:
     start.inherited.signals.expect_broken_pipe()
     start.tell_init(becomes_command=False)
     raise cannot_run(words[0], failed, failure)
+
+
+def _look_last(start: "Start") -> None:
+    """Raise Stopped if a stop signal has arrived, and drop all others.
+
+    Behind an init that started no hooks all of them stay pending: nothing has happened yet, so that
+    they reach the command as in a direct exec.
+    """
+    if start.init_report < 0 or start.has_run_hooks:
+        start.inherited.signals.check()
+    start.tell_init(becomes_command=True)
 
 
 def execute(environment: "Environment", path: bytes, argv: list[bytes]) -> None:

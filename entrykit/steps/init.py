@@ -19,18 +19,15 @@ if TYPE_CHECKING:
     from entrykit.steps.state import Start
     from entrykit.system.pid1 import Init
 
-    # User, group and groups.
-    Identity = tuple[int, int, list[int]]
-
 # What an interpreter that was built with a shared library needs, perhaps; nothing else is passed.
 _LOADER_VARIABLE = b"LD_LIBRARY_PATH"
 
 
-def stay(this: "Start", identity: "Identity | None" = None) -> None:
+def stay(this: "Start") -> None:
     """Fork; return in the child alone, which goes on with the start, in a process group of its own.
 
-    It has the terminal, where this process's group has it. `identity` is the command's, which what
-    stays takes too. Raises StartError, status 126, where there cannot be a child.
+    It has the terminal, where this process's group has it. Raises StartError, status 126, where
+    there cannot be a child.
     """
     configuration = this.settings.configuration
     _prepare(configuration["parent_death_signal"])
@@ -46,8 +43,7 @@ def stay(this: "Start", identity: "Identity | None" = None) -> None:
         message = f"cannot start a process beside the init: {os_reason(error)}"
         raise StartError(message, CANNOT_EXECUTE, "see the limit of processes") from None
     if child:
-        told = _told(configuration, child, identity, reading, terminal)
-        _become_init(this, told)
+        _become_init(this, _told(configuration, child, reading, terminal))
     posix.close(reading)
     posix.setpgid(0, 0)
     if terminal >= 0:
@@ -80,7 +76,7 @@ def _report_pipe() -> tuple[int, int]:
     import fcntl  # only here
 
     reading, writing = posix.pipe()
-    posix.set_blocking(reading, False)  # noqa: FBT003 - positional only
+    posix.set_blocking(reading, False)
     try:
         fcntl.fcntl(reading, fcntl.F_SETOWN, posix.getpid())
         fcntl.fcntl(reading, 10, 17)  # F_SETSIG, SIGCHLD (fcntl(2))
@@ -113,13 +109,7 @@ def _terminal() -> tuple[int, bool]:
     return terminal, posix.tcgetpgrp(terminal) == posix.getpgrp()
 
 
-def _told(
-    configuration: "Configuration",
-    child: int,
-    identity: "Identity | None",
-    reading: int,
-    terminal: int,
-) -> "Init":
+def _told(configuration: "Configuration", child: int, reading: int, terminal: int) -> "Init":
     return {
         "child": child,
         "to_group": configuration["forward"] == "group",
@@ -127,12 +117,12 @@ def _told(
         "ok_statuses": configuration["ok_status"],
         "grace_seconds": configuration["grace"],
         "parent_death_signal": configuration["parent_death_signal"],
-        "identity": identity,
         "report": reading,
         "terminal": terminal,
         "began": False,
         "is_stopped": False,
         "was_told_to_stop": False,
+        "waiting": [],
     }
 
 
@@ -162,7 +152,8 @@ def _execute(this: "Start", told: "Init") -> None:
     posix.dup2(null, 0)
     posix.dup2(null, 1)
     code = posix.memfd_create("entrykit-init", posix.MFD_CLOEXEC)
-    posix.write(code, pid1.encode(told, code))
+    posix.write(code, pid1.encode(told))
+    posix.lseek(code, 0, 0)
     for descriptor in (code, told["report"], told["terminal"]):
         if descriptor >= 0:
             posix.set_inheritable(descriptor, True)  # noqa: FBT003 - positional only

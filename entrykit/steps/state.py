@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     from entrykit.steps.configure import Settings
     from entrykit.steps.discover import Hook
     from entrykit.steps.inherited import Environment, Inherited
+    from entrykit.system.users import Identity
 
 
 class Start:
     """One start. `environment` and `command` are the command's, as they stand so far.
 
     `directories` are there from the first hook on; `following` are those after the one
-    that runs. `init_report` is the descriptor by which the init learns what becomes of the command,
-    -1 where there is none.
+    that runs. `identity` is whom to step down to, None where the user stays; `keeps_home` says
+    that a hook has changed HOME. `init_report` is the descriptor by which the init learns what
+    becomes of the command, -1 where there is none.
     """
 
     __slots__ = (
-        "command", "directories", "following", "inherited", "init_report", "secrets", "settings",
+        "command", "directories", "following", "identity", "inherited", "init_report", "keeps_home",
+        "secrets", "settings",
     )  # fmt: skip
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
@@ -37,6 +40,8 @@ class Start:
         self.directories: Directories
         self.following: list[Hook] = []
         self.secrets: set[bytes] = set()
+        self.identity: Identity | None = None
+        self.keeps_home = False
         self.init_report = -1
 
     def close(self) -> None:
@@ -50,11 +55,18 @@ class Start:
             self.directories.abandon()
 
     def tell_init(self, *, becomes_command: bool) -> None:
-        """Tell the init, where there is one, that the command is executed now, or could not be."""
+        """Tell the init, where there is one, that the command is executed now, or could not be.
+
+        The init takes the ids that this process has by then.
+        """
         if self.init_report < 0:
             return
+        line = b"0\n"
+        if becomes_command:
+            ids = posix.getuid(), posix.getgid(), *posix.getgroups()
+            line = b"1 %s\n" % b" ".join(b"%d" % one for one in ids)
         try:
-            posix.write(self.init_report, b"1" if becomes_command else b"0")
+            posix.write(self.init_report, line)
         except OSError:
             # The init was killed: nobody wants to know.
             pass
@@ -107,6 +119,8 @@ class Start:
             self.environment.set(name, value)
         for name in changes.unset:
             self.environment.unset(name)
+        if b"HOME" in changes.set or b"HOME" in changes.unset:
+            self.keeps_home = True
 
     def _no_place_for_options(self, command: "Command") -> StartError:
         name = log.text(command.words()[0])

@@ -15,15 +15,15 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
-    from typing import TypedDict
+    from typing import Any, TypedDict
 
     class Init(TypedDict):
         """What an init is told, and what it has seen since.
 
         `report` is the descriptor by which the start says that it becomes the command, -1 once it
-        is closed; `terminal` that of the controlling one, -1 for none. `identity` are the user,
-        the group and the groups of the command, where the start steps down. `began`: the command
-        was executed; `is_stopped`: it was seen to be; `was_told_to_stop`: by what was forwarded.
+        is closed; `terminal` that of the controlling one, -1 for none. `began`: the command was
+        executed; `is_stopped`: it was seen to be; `was_told_to_stop`: by what was forwarded;
+        `waiting`: what could not be sent yet.
         """
 
         child: int
@@ -32,40 +32,37 @@ if TYPE_CHECKING:
         ok_statuses: list[int]
         grace_seconds: float
         parent_death_signal: int
-        identity: tuple[int, int, list[int]] | None
         report: int
         terminal: int
         began: bool
         is_stopped: bool
         was_told_to_stop: bool
+        waiting: list[tuple[int, bool]]
 else:
     import _signal
 
-# 1 MiB is more than all of it.
-BOOTSTRAP = "import marshal, posix; exec(*marshal.loads(posix.pread({}, 1 << 20, 0)))"
+BOOTSTRAP = "import marshal; exec(*marshal.loads(open({}, 'rb', 0).read()))"
 
 
-def encode(told: "Init", descriptor: int) -> bytes:
+def encode(told: "Init") -> bytes:
     """Return what BOOTSTRAP reads from a descriptor: code, and the names that it finds."""
     functions = [
         (name, value.__code__) for name, value in globals().items() if isinstance(value, type(main))
     ]
     # Code is no part of what marshal's types know.
-    content: object = (begin.__code__, {"f": functions, "told": told, "descriptor": descriptor})
+    content: object = (begin.__code__, {"functions": functions, "told": told})
     return marshal.dumps(content)  # type: ignore[arg-type]
 
 
 def begin() -> None:
     """Make the functions again, in the new interpreter, and go on with `main`."""
-    import _signal
-    import posix
-    import time
-
     names = globals()
-    posix.close(names["descriptor"])
-    names.update(_signal=_signal, posix=posix, time=time)
-    for name, code in names["f"]:
-        names[name] = type(lambda: 0)(code, names)
+    # `types` is a file.
+    function: Any = type(lambda: 0)
+    for name in ("_signal", "posix", "time"):
+        names[name] = __import__(name)
+    for name, code in names["functions"]:
+        names[name] = function(code, names)
     names["main"](names["told"])
 
 
@@ -107,44 +104,43 @@ def set_name() -> None:
 
 
 def listen(this: "Init") -> None:
-    """Hear from the start: `1` when it becomes the command, `0` when that could not be run."""
+    """Hear from the start: `1 UID GID GROUPS` when it becomes the command, `0` if it cannot."""
     if this["report"] < 0:
         return
     try:
-        said = posix.read(this["report"], 16)
+        said = posix.read(this["report"], 1 << 20)
     except BlockingIOError:
         return
-    if said:
-        this["began"] = said.endswith(b"1")
-    else:
+    if not said:
         posix.close(this["report"])
         this["report"] = -1
+        return
+    began, *ids = said.splitlines()[-1].split()
+    this["began"] = began == b"1"
     if this["began"]:
-        take_ids(this)
+        uid, gid, *groups = [int(one) for one in ids]
+        take_ids(uid, gid, groups, this["parent_death_signal"])
+        for number, to_group in this["waiting"]:
+            send(this, number, to_group)
+        this["waiting"] = []
 
 
-def take_ids(this: "Init") -> bool:
-    """Become the command's user, once; tell whether that was done now.
-
-    What may signal the command may then do no more than the command itself.
-    """
-    if this["identity"] is None:
-        return False
-    uid, gid, groups = this["identity"]
-    this["identity"] = None
+def take_ids(uid: int, gid: int, groups: list[int], parent_death_signal: int) -> None:
+    """Become the command's user: what may signal the command may then do no more than it itself."""
+    if posix.getuid() == uid and posix.getgid() == gid and posix.getgroups() == groups:
+        return
     try:
         posix.setgroups(groups)
         posix.setresgid(gid, gid, gid)
         posix.setresuid(uid, uid, uid)
     except OSError:
-        # The start, with the same rights, has said what is the matter.
-        return False
-    if this["parent_death_signal"]:
-        # Another user's is forgotten (prctl(2), PR_SET_PDEATHSIG).
-        import ctypes  # was there for the first time
+        # The start could, with the same rights: it has changed them since.
+        return
+    if parent_death_signal:
+        # The kernel forgets it with the old ids (prctl(2), PR_SET_PDEATHSIG).
+        import ctypes  # it was there when the signal was set first
 
-        ctypes.CDLL(None).prctl(1, this["parent_death_signal"], 0, 0, 0)
-    return True
+        ctypes.CDLL(None).prctl(1, parent_death_signal, 0, 0, 0)
 
 
 def forward(this: "Init", number: int) -> None:
@@ -175,8 +171,10 @@ def send(this: "Init", number: int, to_group: bool) -> bool:  # noqa: FBT001 - a
         # It has ended, and is about to be reaped.
         return True
     except PermissionError:
+        if this["began"]:
+            return False
         # Root without CAP_KILL, and the start has stepped down in this moment.
-        return take_ids(this) and send(this, number, to_group)
+        this["waiting"].append((number, to_group))
     return True
 
 
