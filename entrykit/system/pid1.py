@@ -67,14 +67,16 @@ def begin() -> None:
 
 
 def main(this: "Init") -> None:
-    """Wait for the command's end, and end as it did; never return."""
+    """Wait for the command's end, and end as it did; never return.
+
+    SIGCHLD has its default disposition already: to set that here would discard one that is pending.
+    """
     everything = blockable()
-    _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, everything)
     set_name()
     while (wait_status := reap(this)) is None:
-        taken = _signal.sigwaitinfo(everything)
         listen(this)
+        taken = _signal.sigwaitinfo(everything)
         # SIGCHLD is forwarded where a process has sent it: SI_USER, SI_QUEUE, SI_TKILL.
         if taken.si_signo != _signal.SIGCHLD or taken.si_code in (0, -1, -6):
             forward(this, taken.si_signo)
@@ -105,15 +107,17 @@ def set_name() -> None:
 
 def listen(this: "Init") -> None:
     """Hear from the start: `1 UID GID GROUPS` when it becomes the command, `0` if it cannot."""
-    if this["report"] < 0:
-        return
-    try:
-        said = posix.read(this["report"], 1 << 20)
-    except BlockingIOError:
-        return
+    said = b""
+    while this["report"] >= 0:
+        try:
+            piece = posix.read(this["report"], 1 << 16)
+        except BlockingIOError:
+            break
+        said += piece
+        if not piece:
+            posix.close(this["report"])
+            this["report"] = -1
     if not said:
-        posix.close(this["report"])
-        this["report"] = -1
         return
     began, *ids = said.splitlines()[-1].split()
     this["began"] = began == b"1"
@@ -259,7 +263,8 @@ def group_lives(group: int) -> bool:
 
 def end_what_is_left(this: "Init") -> None:
     """End all other processes: TERM, CONT, and KILL after the grace time or on a second signal."""
-    if not signal_all(this, _signal.SIGTERM):
+    # Where this is PID 1, there may be others than children: those of `docker exec`.
+    if not (has_children() or posix.getpid() == 1) or not signal_all(this, _signal.SIGTERM):
         return
     signal_all(this, _signal.SIGCONT)
     everything = blockable()
