@@ -3,6 +3,7 @@
     take over     environment bytes as the kernel gave them, signals blocked
     configure     defaults < /etc/entrykit.toml < ENTRYKIT_* < options of `run`
     command       prepend the program to an empty or flag-first command
+    init          where it is wanted: stay, and go on in a child
     gate          a command that is not the program's gets no checks and no hooks
     environment   defaults, _FILE secrets, types: all problems reported together
     discover      the search path, an ordered list of hooks, each skipped file with its reason
@@ -71,6 +72,10 @@ def start(
         from entrykit.steps import step_down  # most starts have no user to step down to
 
         this.identity = step_down.wanted(settings.user)
+    if settings.configuration["init"]:
+        from entrykit.steps import init  # only where it is wanted
+
+        init.stay(this)
     try:
         if gate.is_open(this.command, settings.program, settings.other_commands):
             set_up(this)

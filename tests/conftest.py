@@ -49,6 +49,10 @@ def _has_ipv6() -> bool:
     return True
 
 
+def _has_inits() -> bool:
+    return all(shutil.which(name) for name in ("tini", "dumb-init", "catatonit"))
+
+
 def _has_envsubst() -> bool:
     return shutil.which("envsubst") is not None
 
@@ -142,6 +146,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         "the official nginx image's scripts",
         _has_official_nginx,
         "tests/docker/nginx-official/README.md says how to get them",
+    ),
+    "inits": (
+        "tini, dumb-init and catatonit",
+        _has_inits,
+        "apt-get install tini dumb-init catatonit",
     ),
     "envsubst": ("gettext's envsubst", _has_envsubst, "apt-get install gettext-base"),
 }

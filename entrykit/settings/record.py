@@ -52,7 +52,8 @@ if TYPE_CHECKING:
         """What a configuration file says; `timeout` and `grace` in seconds.
 
         `composed` names the variables whose defaults refer to others, each after those that it
-        refers to; `groups` are those that exclude each other.
+        refers to; `groups` are those that exclude each other. `rewrite` maps signals to those that
+        stand for them, 0 for none; `parent_death_signal` is 0 where there is none.
         """
 
         program: list[str]
@@ -63,6 +64,11 @@ if TYPE_CHECKING:
         timeout: float | None
         grace: float
         stop_signals: list[int]
+        init: bool
+        forward: str
+        rewrite: dict[int, int]
+        ok_status: list[int]
+        parent_death_signal: int
         env: dict[str, Variable]
         env_dirs: list[str]
         env_files: list[str]
@@ -82,4 +88,6 @@ def empty() -> "Configuration":
         "timeout": None, "grace": 5.0, "stop_signals": [], "env": {}, "sections": {},
         "hooks": {}, "once": {"journal": "", "database": ""}, "runners": {}, "env_dirs": [],
         "env_files": [], "composed": [], "groups": {}, "trust": "",
+        "init": False, "forward": "child", "rewrite": {}, "ok_status": [],
+        "parent_death_signal": 0,
     }  # fmt: skip

@@ -19,12 +19,15 @@ TOP: dict[str, Check] = {
     "timeout": checks.duration,
     "grace": checks.duration,
     "stop-signals": checks.stop_signals,
+    "init": checks.flag,
+    "forward": checks.forward,
+    "rewrite": checks.rewrite,
+    "ok-status": checks.statuses,
+    "parent-death-signal": checks.parent_death_signal,
     "trust": checks.trust,
     "env-dirs": checks.paths,
     "env-files": checks.paths,
 }
-# Refused, unless they say what holds anyway.
-TOP_TO_COME: dict[str, tuple[object, ...]] = {"init": (False,)}
 
 VARIABLE: dict[str, Check] = {
     "type": checks.word,

@@ -75,6 +75,11 @@ class Settings:
         if given.get("no-new-privileges"):
             self.no_new_privileges = options.no_new_privileges(given["no-new-privileges"])
         self.plan = options.plan_form(given.get("plan", b""))
+        if of_init := options.init_settings(given):
+            self.configuration = {**self.configuration, **of_init}  # type: ignore[typeddict-item]
+            unused = ", ".join(f"--{key.replace('_', '-')}" for key in of_init if key != "init")
+            if unused and not self.configuration["init"]:
+                log.warn(f"there is no init, to which {unused} would say something", hint="--init")
 
 
 def _raw(words: list[str]) -> list[bytes]:

@@ -42,8 +42,11 @@ def become(start: "Start", execute: "Execute") -> None:
         kernel.forbid_new_privileges()
     if umask is not None:
         posix.umask(umask)
-    start.inherited.signals.check()
-    execute_command(words, start.inherited, execute)
+    _look_last(start)
+    try:
+        execute_command(words, start.inherited, execute)
+    finally:
+        start.tell_init(becomes_command=False)
 
 
 def execute_command(words: list[bytes], inherited: "Inherited", execute: "Execute") -> None:
@@ -70,6 +73,17 @@ def execute_command(words: list[bytes], inherited: "Inherited", execute: "Execut
                 break
     inherited.signals.expect_broken_pipe()
     raise cannot_run(words[0], failed, failure)
+
+
+def _look_last(start: "Start") -> None:
+    """Raise Stopped if a stop signal has arrived, and drop all others.
+
+    Behind an init that started no hooks all of them stay pending: nothing has happened yet, so that
+    they reach the command as in a direct exec.
+    """
+    if start.init_report < 0 or start.has_run_hooks:
+        start.inherited.signals.check()
+    start.tell_init(becomes_command=True)
 
 
 def execute(environment: "Environment", path: bytes, argv: list[bytes]) -> None:

@@ -109,7 +109,7 @@ class Holder:
         requests, self._requests = posix.pipe()
         self._replies, replies = posix.pipe()
         posix.set_blocking(self._replies, False)
-        closed = [*self._start.inherited.descriptors, self._requests, self._replies]
+        closed = [*self._start.not_for_hooks, self._requests, self._replies]
         hook = self._hook
 
         def hold(report: int) -> int:

@@ -168,9 +168,7 @@ def start_child(hook: "Hook", start: "Start", report: int) -> int:
     code, reaches_out = _compiled(hook) or (None, True)
     set_environment(start.environment_for(hook, directories=reaches_out))
     given = HookStart(hook, start, start.directories.runtime() if reaches_out else b"")
-    return spawn.fork(
-        lambda kept: _run(hook, given, code, kept), report, start.inherited.descriptors
-    )
+    return spawn.fork(lambda kept: _run(hook, given, code, kept), report, start.not_for_hooks)
 
 
 def read_report(raw: bytes, changes: Changes) -> str:

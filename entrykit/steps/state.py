@@ -3,6 +3,8 @@
 Imported by every start: builtin modules only.
 """
 
+import posix
+
 from entrykit.steps import command as commands
 from entrykit.system import log
 from entrykit.system.errors import StartError
@@ -22,12 +24,13 @@ class Start:
 
     `directories` are there from the first hook on; `following` are those after the one
     that runs. `identity` is whom to step down to, None where the user stays; `keeps_home` says
-    that a hook has changed HOME.
+    that a hook has changed HOME. `init_report` is the descriptor by which the init learns what
+    becomes of the command, -1 where there is none.
     """
 
     __slots__ = (
-        "command", "directories", "following", "identity", "inherited", "keeps_home", "secrets",
-        "settings",
+        "command", "directories", "following", "identity", "inherited", "init_report", "keeps_home",
+        "secrets", "settings",
     )  # fmt: skip
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
@@ -39,6 +42,7 @@ class Start:
         self.secrets: set[bytes] = set()
         self.identity: Identity | None = None
         self.keeps_home = False
+        self.init_report = -1
 
     def close(self) -> None:
         """Remove what the hooks needed and the command does not."""
@@ -49,6 +53,34 @@ class Start:
         """Remove all that the start has made in its runtime directory."""
         if hasattr(self, "directories"):
             self.directories.abandon()
+
+    def tell_init(self, *, becomes_command: bool) -> None:
+        """Tell the init, where there is one, that the command is executed now, or could not be.
+
+        The init takes the ids that this process has by then.
+        """
+        if self.init_report < 0:
+            return
+        line = b"0\n"
+        if becomes_command:
+            ids = posix.getuid(), posix.getgid(), *posix.getgroups()
+            line = b"1 %s\n" % b" ".join(b"%d" % one for one in ids)
+        try:
+            posix.write(self.init_report, line)
+        except OSError:
+            # The init was killed: nobody wants to know.
+            pass
+
+    @property
+    def not_for_hooks(self) -> list[int]:
+        """The descriptors above 2 that a hook without an exec is not to have."""
+        own = [self.init_report] if self.init_report >= 0 else []
+        return [*self.inherited.descriptors, *own]
+
+    @property
+    def has_run_hooks(self) -> bool:
+        """Whether a hook was run, or is about to be."""
+        return hasattr(self, "directories")
 
     @property
     def environment(self) -> "Environment":

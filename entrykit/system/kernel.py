@@ -7,7 +7,9 @@ import posix
 
 from entrykit.system.errors import CANNOT_EXECUTE, StartError
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 # linux/capability.h: 64 bits for each set.
@@ -84,3 +86,34 @@ def sync_file_system(descriptor: int) -> None:
     if sync(descriptor) != 0:
         number = ctypes.get_errno()
         raise OSError(number, posix.strerror(number))
+
+
+def become_subreaper() -> bool:
+    """Be the parent of all orphans among this process's descendants; tell whether it is now.
+
+    It stays so when the process executes a program (prctl(2), PR_SET_CHILD_SUBREAPER).
+    """
+    return _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_parent_death_signal(number: int) -> None:
+    """Let the kernel send this process a signal when its parent ends (prctl(2), PR_SET_PDEATHSIG).
+
+    Raises StartError where that cannot be had.
+    """
+    parent = posix.getppid()
+    if not _prctl(_PR_SET_PDEATHSIG, number):
+        message = "cannot set the parent death signal"
+        raise StartError(message, CANNOT_EXECUTE, "install the full python3, or leave it out")
+    if posix.getppid() != parent:
+        # It ended just before.
+        posix.kill(posix.getpid(), number)
+
+
+def _prctl(option: int, value: int) -> bool:
+    try:
+        import ctypes  # missing in python3-minimal
+
+        return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+    except (ImportError, OSError, AttributeError):
+        return False
