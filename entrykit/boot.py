@@ -130,6 +130,10 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
     from entrykit.steps import changes, hook  # a start without hooks has no need
 
     this.directories = changes.Directories()
+    if any(one.user for one in hooks):
+        from entrykit.steps import hook_user  # loaded already
+
+        hook_user.prepare(this, hooks)
     for position, one in enumerate(hooks, 1):
         this.following = hooks[position:]
         this.inherited.signals.check()
