@@ -7,7 +7,7 @@
     environment   defaults, _FILE secrets, types: all problems reported together
     discover      the search path, an ordered list of hooks, each skipped file with its reason
     run           each hook as a child; its changes are made before the next one starts
-    hand off      restore, exec
+    hand off      drop privileges, restore, exec
 
 What runs at every start is paid for at every start: here, in steps/ and in system/ only builtin
 modules are imported (re costs 4 ms, subprocess 7, tomllib 9), the rest where the story needs it.
@@ -67,6 +67,10 @@ def start(
         from entrykit.plan import show  # seldom
 
         return show.plan(this, [] if baked else words)
+    if settings.user:
+        from entrykit.steps import step_down  # most starts have no user to step down to
+
+        this.identity = step_down.wanted(settings.user)
     try:
         if gate.is_open(this.command, settings.program, settings.other_commands):
             set_up(this)

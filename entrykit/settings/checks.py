@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from entrykit.settings import hook, values
+from entrykit.system import users
 
 Check = Callable[[object], Any]
 
@@ -81,6 +82,14 @@ def duration(value: object) -> float:
         return values.duration_seconds(hook.plain_number(value))
     except ValueError:
         raise ValueError('a duration ("30s", "500ms", "5m", or a number of seconds)') from None
+
+
+def user(value: object) -> str:
+    """Take a user spec."""
+    if not isinstance(value, str):
+        raise ValueError('a user ("app", "1500", "app:staff" or "1500:1500")')
+    users.split(value)
+    return value
 
 
 def umask(value: object) -> int:

@@ -25,13 +25,14 @@ SETTINGS = (
     ("plan", True, True, "show what a start would do, and do nothing; `json`: in that form"),
     ("init", True, True, "stay as PID 1, the command as a child (not available yet)"),
     ("program", False, True, "the image's program, its words separated by blanks"),
-    ("user", False, False, "step down to this user at the handoff (not available yet)"),
+    ("user", False, False, "whom the command runs as, where the start is root: `app`, `1500:33`"),
     (
         "sysroot",
         False,
         True,
         "a directory that stands before /sys and /proc for 20-limits.py: for tests",
     ),
+    ("no-new-privileges", True, False, "let nothing that the command runs gain privileges"),
     ("timeout", False, False, "time limit of each hook that sets none of its own: 30s, 5m"),
 )
 PREFIX = b"ENTRYKIT_"
@@ -106,9 +107,10 @@ def log_level(given: dict[str, bytes]) -> int:
 
 def check(given: dict[str, bytes]) -> None:
     """Raise StartError where a setting is given that cannot be had yet, or makes no sense."""
-    if given.get("user"):
-        message = "--user is not available in this version"
-        raise StartError(message, hint="give the image a USER, or use `docker run --user`")
+    if "user" in given:
+        user(given["user"])
+    if given.get("no-new-privileges"):
+        _switch("no-new-privileges", given["no-new-privileges"])
     if given.get("init") and _switch("init", given["init"]):
         message = "--init (ENTRYKIT_INIT) is not available in this version"
         raise StartError(message, hint="leave it out")
@@ -135,6 +137,23 @@ def timeout_seconds(written: bytes) -> float:
     except ValueError:
         message = f"--timeout is no duration: {log.text(written)}"
         raise StartError(message, errors.USAGE, "write for instance 30s, 500ms or 5m") from None
+
+
+def user(written: bytes) -> str:
+    """Return the user of `--user`. Raises StartError: an empty one is no user either."""
+    from entrykit.system import users  # few starts are told one
+
+    spec = written.decode("utf-8", "surrogateescape")
+    try:
+        users.split(spec)
+    except ValueError as expected:
+        raise StartError(f"--user {spec!r}: expected {expected}") from None
+    return spec
+
+
+def no_new_privileges(written: bytes) -> bool:
+    """Return what `--no-new-privileges` says. Raises StartError."""
+    return _switch("no-new-privileges", written)
 
 
 def plan_form(written: bytes) -> str:

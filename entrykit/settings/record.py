@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 
         program: list[str]
         commands: list[str]
+        user: str
         umask: int | None
         no_new_privileges: bool
         timeout: float | None
@@ -77,7 +78,7 @@ if TYPE_CHECKING:
 def empty() -> "Configuration":
     """Return what holds where there is no configuration file."""
     return {
-        "program": [], "commands": [], "umask": None, "no_new_privileges": False,
+        "program": [], "commands": [], "user": "", "umask": None, "no_new_privileges": False,
         "timeout": None, "grace": 5.0, "stop_signals": [], "env": {}, "sections": {},
         "hooks": {}, "once": {"journal": "", "database": ""}, "runners": {}, "env_dirs": [],
         "env_files": [], "composed": [], "groups": {},

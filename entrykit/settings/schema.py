@@ -13,6 +13,7 @@ from entrykit.settings.sections.section import Section
 TOP: dict[str, Check] = {
     "program": checks.program,
     "commands": checks.words,
+    "user": checks.user,
     "umask": checks.umask,
     "no-new-privileges": checks.flag,
     "timeout": checks.duration,
@@ -23,9 +24,7 @@ TOP: dict[str, Check] = {
     "env-files": checks.paths,
 }
 # Refused, unless they say what holds anyway.
-TOP_TO_COME: dict[str, tuple[object, ...]] = {
-    "user": (), "init": (False,),
-}  # fmt: skip
+TOP_TO_COME: dict[str, tuple[object, ...]] = {"init": (False,)}
 
 VARIABLE: dict[str, Check] = {
     "type": checks.word,

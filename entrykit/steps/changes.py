@@ -125,7 +125,7 @@ class Directories:
         except OSError as error:
             self.discard()
             self.had_no_place = True
-            reason = files.cannot("make", path, error).problems[0][1]
+            reason = files.cannot("make", error.filename or place, error).problems[0][1]
             log.warn(reason, hint="hooks cannot ask for changes through files")
             return
         self.variables = _variables(paths)

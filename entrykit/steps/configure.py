@@ -30,13 +30,14 @@ class Settings:
 
     `hook_directories` is None for the default ones, of which a missing one is no error. `sysroot`
     stands before /sys and /proc where a hook looks for limits; b"" but in tests. `plan` is the form
-    of the plan that is wanted instead of the start, "" for none. `told` is what variables and
-    options have said, by the settings' names; `path` is the configuration file's.
+    of the plan that is wanted instead of the start, "" for none. `user` is whom to step down to, ""
+    for nobody. `told` is what variables and options have said, by the settings' names; `path` is
+    the configuration file's.
     """
 
     __slots__ = (
-        "configuration", "hook_directories", "other_commands", "path", "plan", "program", "skip",
-        "sysroot", "timeout_seconds", "told",
+        "configuration", "hook_directories", "no_new_privileges", "other_commands", "path", "plan",
+        "program", "skip", "sysroot", "timeout_seconds", "told", "user",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +53,8 @@ class Settings:
         self.skip: list[bytes] = []
         self.sysroot = b""
         self.timeout_seconds = configuration["timeout"]
+        self.user = configuration["user"]
+        self.no_new_privileges = configuration["no_new_privileges"]
         if given:
             self._put_above(given)
 
@@ -66,6 +69,10 @@ class Settings:
 
         if given.get("timeout"):
             self.timeout_seconds = options.timeout_seconds(given["timeout"])
+        if "user" in given:
+            self.user = options.user(given["user"])
+        if given.get("no-new-privileges"):
+            self.no_new_privileges = options.no_new_privileges(given["no-new-privileges"])
         self.plan = options.plan_form(given.get("plan", b""))
 
 

@@ -1,4 +1,4 @@
-"""Hand off: restore what the process was given, and become the command.
+"""Hand off: drop privileges, restore what the process was given, and become the command.
 
 Between the last look for a stop signal and the exec lie a few system calls. A signal that arrives
 there finds what it would have found in a direct exec: a command that has no handler yet.
@@ -30,15 +30,22 @@ def become(start: "Start", execute: "Execute") -> None:
     kernel does not know how to run is not given to a shell.
     """
     words = start.command.words()
-    configuration = start.settings.configuration
+    umask = start.settings.configuration["umask"]
     start.close()
     log.debug(f"becomes {log.text(words[0])}")
-    if configuration["umask"] is not None:
-        posix.umask(configuration["umask"])
-    if configuration["no_new_privileges"]:
+    if start.settings.no_new_privileges:
         from entrykit.system import kernel  # ctypes costs 8 ms
 
+        # The command's user may not be allowed to read it.
+        kernel.load()
+    if start.identity:
+        from entrykit.steps import step_down  # loaded already
+
+        step_down.take(start)
+    if start.settings.no_new_privileges:
         kernel.forbid_new_privileges()
+    if umask is not None:
+        posix.umask(umask)
     if not words[0]:
         # Python refuses it with another error than the kernel's.
         raise cannot_run(words[0], words[0], OSError())

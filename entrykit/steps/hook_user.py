@@ -36,10 +36,10 @@ def resolve(found: "Discovery") -> None:
     """Find out whom the hooks' users are, and whether they may read and run their hooks.
 
     What is wrong is added to the problems of `found`. Only root has a choice: any other user keeps
-    its ids, for hooks as for the command.
+    its ids, for hooks as for the command, and whom the image knows under a name is no matter then.
     """
     for hook in found.hooks:
-        if not hook.user:
+        if not hook.user or posix.geteuid() != 0:
             continue
         try:
             identity = users.identity(hook.user)
@@ -49,7 +49,7 @@ def resolve(found: "Discovery") -> None:
                 for where, message, hint in error.problems
             )
             continue
-        if posix.geteuid() != 0 or privileges.is_already(identity):
+        if privileges.is_already(identity):
             continue
         hook.identity = identity
         found.problems.extend((log.text(hook.name), *one) for one in _faults(hook, identity))
@@ -82,7 +82,7 @@ def _needs(hook: "Hook") -> "list[tuple[bytes, int, str]]":
 
         return [to_read, *python_apart.needs()]
     to_execute = (hook.words[0], posix.X_OK, "execute")
-    is_binary = hook.words[0] == hook.path and not files.read(hook.path, 2, cut=True) == b"#!"
+    is_binary = hook.words[0] == hook.path and files.read(hook.path, 2, cut=True) != b"#!"
     return [to_execute] if is_binary else [to_read, to_execute]
 
 
@@ -107,7 +107,12 @@ def say_kept(hooks: "list[Hook]") -> None:
 
 
 def _is_kept(hook: "Hook") -> bool:
-    return hook.identity is None and not privileges.is_already(users.identity(hook.user))
+    if hook.identity is not None:
+        return False
+    try:
+        return not privileges.is_already(users.identity(hook.user))
+    except StartError:
+        return True
 
 
 def refusals(hooks: "list[Hook]") -> "list[Problem]":
@@ -206,12 +211,14 @@ class UserDirectories(Directories):
                 log.debug(f"cannot remove {log.text(self._runtime)}: {error}")
 
     def _make(self, paths: list[bytes]) -> None:
-        self._while_open(lambda: Directories._make(self, paths))
+        make = super()._make
+        self._while_open(lambda: make(paths))
 
     def _remove(self, paths: list[bytes]) -> None:
         if paths:
+            remove = super()._remove
             try:
-                self._while_open(lambda: Directories._remove(self, paths))
+                self._while_open(lambda: remove(paths))
             except (OSError, StartError) as error:
                 log.debug(f"cannot remove {log.text(paths[0])} and others: {error}")
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from entrykit.steps.discover import Hook
     from entrykit.steps.hook_user import UserDirectories
     from entrykit.steps.inherited import Environment, Inherited
+    from entrykit.system.users import Identity
 
 
 class View:
@@ -31,12 +32,15 @@ class Start:
     """One start. `environment` and `command` are the command's, as they stand so far.
 
     `directories` are there from the first hook on; `following` are those after the one
-    that runs. Where hooks have users, `views` are what those of each uid see, None for those of
-    the start's own, and `users_directories` theirs.
+    that runs. `identity` is whom to step down to, None where the user stays; `keeps_home` says
+    that a hook has changed HOME. Where hooks have users, `views` are what those of each uid see,
+    None for those of the start's own, and `users_directories` theirs.
     """
 
-    __slots__ = ("command", "directories", "following", "inherited", "secrets", "settings",
-                 "users_directories", "views")  # fmt: skip
+    __slots__ = (
+        "command", "directories", "following", "identity", "inherited", "keeps_home", "secrets",
+        "settings", "users_directories", "views",
+    )  # fmt: skip
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
         self.inherited = inherited
@@ -45,6 +49,8 @@ class Start:
         self.directories: Directories
         self.following: list[Hook] = []
         self.secrets: set[bytes] = set()
+        self.identity: Identity | None = None
+        self.keeps_home = False
         self.views: dict[int | None, View] = {}
         self.users_directories: dict[tuple[int, int], UserDirectories] = {}
 
@@ -122,8 +128,11 @@ class Start:
             raise self._no_place_for_options(command)
         uid = None if hook is None else hook.uid
         seeing = [view for key, view in self.views.items() if uid in (None, key)]
-        for view in (self, *seeing):
+        self._change(self, changes)
+        for view in seeing:
             self._change(view, changes)
+        if b"HOME" in changes.set or b"HOME" in changes.unset:
+            self.keeps_home = True
 
     def _change(self, view: "View | Start", changes: "Changes") -> None:
         if changes.command is not None:

@@ -1,4 +1,4 @@
-"""Owns what posix lacks: prctl(2) and syncfs(2), through ctypes.
+"""Owns what posix lacks: prctl(2), capset(2) and syncfs(2), through ctypes.
 
 Not part of a plain start: ctypes costs 8 ms, and python3-minimal lacks it.
 """
@@ -8,6 +8,17 @@ import posix
 from entrykit.system.errors import CANNOT_EXECUTE, StartError
 
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+# linux/capability.h: 64 bits for each set.
+_CAPABILITY_VERSION_3 = 0x20080522
+
+
+def load() -> None:
+    """Load what the functions here need, while the process may still read the library's files."""
+    try:
+        import ctypes  # noqa: F401 - missing in python3-minimal
+    except ImportError:
+        pass  # what needs it says so
 
 
 def forbid_new_privileges() -> None:
@@ -22,9 +33,23 @@ def forbid_new_privileges() -> None:
     except (ImportError, OSError, AttributeError):
         done = False
     if not done:
-        message = "cannot forbid new privileges, as no-new-privileges = true asks"
+        message = "cannot forbid new privileges, as no-new-privileges asks"
         hint = "install the full python3, or use the engine's no-new-privileges option instead"
         raise StartError(message, CANNOT_EXECUTE, hint)
+
+
+def drop_capabilities() -> bool:
+    """Give up all capabilities but the bounding set, and tell whether that was done (capset(2))."""
+    try:
+        import ctypes  # missing in python3-minimal
+
+        library = ctypes.CDLL(None, use_errno=True)
+        # A kernel that knows no ambient ones has none.
+        library.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+        header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+        return bool(library.capset(header, (ctypes.c_uint32 * 6)()) == 0)
+    except (ImportError, OSError, AttributeError):
+        return False
 
 
 def sync_file_system(descriptor: int) -> None:

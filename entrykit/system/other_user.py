@@ -18,7 +18,6 @@ Part of a start only where a hook has another user: builtin modules only.
 """
 
 import posix
-import sys
 
 from entrykit.system import files, privileges, spawn, writing
 from entrykit.system.errors import CANNOT_EXECUTE, NOT_FOUND, StartError, os_reason
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 # What a child that could not execute the program writes into its report.
 _FAILED = b"entrykit: not started\n"
 _PLACE = b"user-"
-_ENCODING = (sys.getfilesystemencoding(), "surrogateescape")
 
 
 class ActingAs:
@@ -194,7 +192,7 @@ def while_open(path: bytes, identity: "Identity", work: "Callable[[], None]") ->
 
 def remove_place(path: bytes, identity: "Identity") -> None:
     """Remove a place and all that it holds. Raises OSError, StartError."""
-    names = [path + b"/" + name.encode(*_ENCODING) for name in posix.listdir(path)]
+    names = [path + b"/" + name for name in posix.listdir(path)]
 
     def remove_all() -> None:
         for name in names:

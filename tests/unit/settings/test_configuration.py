@@ -240,7 +240,7 @@ def test_each_htpasswd_file_declares_its_variables_secret() -> None:
 @pytest.mark.parametrize(
     "toml",
     [
-        "user = 'www'", "user = ''", "init = true", "init = 0.5",
+        "init = true", "init = 0.5",
         "hooks.'10.sh'.user = 'x'",
     ],
 )  # fmt: skip

@@ -103,7 +103,10 @@ def test_an_unknown_form_or_level_of_the_log_is_refused(written: bytes) -> None:
 @pytest.mark.parametrize(
     ("given", "status"),
     [
-        ({"user": b"www"}, 78),
+        ({"user": b""}, 78),
+        ({"user": b":33"}, 78),
+        ({"user": b"4294967295"}, 78),
+        ({"no-new-privileges": b"maybe"}, 78),
         ({"plan": b"yaml"}, 78),
         ({"init": b"yes"}, 78),
         ({"init": b"maybe"}, 78),
