@@ -34,7 +34,7 @@ Exit status 78 where a start would fail on what was checked; nothing is written 
 
 PACKAGE = Path(entrykit.__file__).parent
 # What every start needs, and what those need beside it that are told something by a variable,
-# have hooks, have Python hooks or hooks that run once; each with all that it imports. Those that
+# have hooks, have Python hooks, hooks with a user or hooks that run once; each with all that it imports. Those that
 # declare variables need what resolves them, and then what their types, those that are not given, or
 # env-dirs need.
 _GROUPS = (
@@ -47,6 +47,8 @@ _GROUPS = (
     ("entrykit.settings.options", "entrykit.settings.hook"),
     ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),
+    ("entrykit.steps.hook_user",),
+    ("entrykit.steps.python_apart",),
     ("entrykit.steps.once", "entrykit.steps.journal"),
 )
 # The kernel reads this much of a `#!` line (execve(2), since Linux 5.1; 127 before).

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypedDict
 
-from entrykit.steps import discover, journal, once, search
+from entrykit.steps import discover, hook_user, journal, once, search
 from entrykit.system import log
 from entrykit.system.errors import StartError
 
@@ -41,6 +41,7 @@ def find(
             discover.report(found, this.settings)
         except StartError as error:
             problems = list(error.problems)
+    problems += _look_at_users(found) if is_open else []
     rows = []
     for one in found.hooks:
         runs, state = is_open, "" if is_open else _CLOSED
@@ -76,6 +77,14 @@ def find(
             if not _is_stock(directory)
         ],
     }, problems
+
+
+def _look_at_users(found: "Discovery") -> "list[Problem]":
+    """Say whose user is not taken, and return the problems of those that cannot be had."""
+    if not any(one.user for one in found.hooks):
+        return []
+    hook_user.say_kept(found.hooks)
+    return hook_user.refusals(found.hooks)
 
 
 def _is_stock(directory: bytes) -> bool:
@@ -123,6 +132,7 @@ def _settings(hook: discover.Hook, sources: "Sources") -> "list[Setting]":
         "once": (hook.once or None, ""),
         "on_interrupted": ("redo" if hook.redoes else None, ""),
         "makes": ([_text(path) for path in hook.makes], ""),
+        "user": (hook.user or None, ""),
     }
     settings: list[Setting] = []
     for key, (value, general) in values.items():

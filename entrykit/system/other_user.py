@@ -19,7 +19,7 @@ Part of a start only where a hook has another user: builtin modules only.
 
 import posix
 
-from entrykit.system import files, privileges, spawn, writing
+from entrykit.system import files, privileges, spawn, users, writing
 from entrykit.system.errors import CANNOT_EXECUTE, NOT_FOUND, StartError, os_reason
 
 TYPE_CHECKING = False
@@ -188,6 +188,21 @@ def while_open(path: bytes, identity: "Identity", work: "Callable[[], None]") ->
             work()
     finally:
         posix.chmod(path, 0o711)
+
+
+def remove_places(parent: bytes) -> None:
+    """Remove what `make_place` has made in a directory of root's. Raises OSError, StartError.
+
+    Whose they are their names say. Nobody else may be able to change what the directory holds.
+    """
+    for name in posix.listdir(parent):
+        uid, dash, gid = name.removeprefix(_PLACE).partition(b"-")
+        is_name = name.startswith(_PLACE) and dash and uid.isdigit() and gid.isdigit()
+        status = posix.lstat(parent + b"/" + name)
+        is_own = files.is_directory(status.st_mode) and status.st_uid == posix.geteuid()
+        if is_name and is_own:
+            identity = users.Identity(int(uid), int(gid), set(), b"/", "")
+            remove_place(parent + b"/" + name, identity)
 
 
 def remove_place(path: bytes, identity: "Identity") -> None:

@@ -112,9 +112,17 @@ def _take_over_directory(path: bytes, holder: bytes) -> bool:
             posix.unlink(holder)
         posix.symlink(_process_mark("self"), holder)
         try:
-            writing.empty(path, but_for=_HOLDER.decode())
+            try:
+                writing.empty(path, but_for=_HOLDER.decode())
+            except PermissionError:
+                # What is another user's, of an ended start's hooks, root may be unable to remove.
+                from entrykit.system import other_user  # seldom
+
+                posix.fchmod(directory, _MODE)
+                other_user.remove_places(path)
+                writing.empty(path, but_for=_HOLDER.decode())
             posix.fchmod(directory, _MODE)
-        except OSError:
+        except (OSError, StartError):
             # Something is mounted in it, and so is somebody else's.
             posix.unlink(holder)
             return False
