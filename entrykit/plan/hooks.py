@@ -35,13 +35,7 @@ def find(
     """
     listings = search.search(this.settings)
     found = discover.discover(this.settings, listings, this.search_path())
-    problems: list[Problem] = []
-    if is_open:
-        try:
-            discover.report(found, this.settings)
-        except StartError as error:
-            problems = list(error.problems)
-    problems += _look_at_users(found) if is_open else []
+    problems = _report(found, this) if is_open else []
     rows = []
     for one in found.hooks:
         runs, state = is_open, "" if is_open else _CLOSED
@@ -79,12 +73,17 @@ def find(
     }, problems
 
 
-def _look_at_users(found: "Discovery") -> "list[Problem]":
-    """Say whose user is not taken, and return the problems of those that cannot be had."""
-    if not any(one.user for one in found.hooks):
-        return []
-    hook_user.say_kept(found.hooks)
-    return hook_user.refusals(found.hooks)
+def _report(found: "Discovery", this: "Start") -> "list[Problem]":
+    """Say what the start would say before its first hook, and return the problems."""
+    problems: list[Problem] = []
+    try:
+        discover.report(found, this.settings)
+    except StartError as error:
+        problems += error.problems
+    if any(one.user for one in found.hooks):
+        hook_user.say_kept(found.hooks)
+        problems += hook_user.refusals(found.hooks)
+    return problems
 
 
 def _is_stock(directory: bytes) -> bool:
