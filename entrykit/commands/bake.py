@@ -35,8 +35,8 @@ Exit status 78 where a start would fail on what was checked; nothing is written 
 PACKAGE = Path(entrykit.__file__).parent
 # What every start needs, and what those need beside it that are told something by a variable,
 # have hooks, have Python hooks, hooks with a user or hooks that run once; each with all that it
-# imports. Those that declare variables need what resolves them, and then what their types, those that are not given, or
-# env-dirs need.
+# imports. Those that declare variables need what resolves them, and then what their types, those
+# that are not given, or env-dirs need.
 _GROUPS = (
     ("entrykit.boot",),
     ("entrykit.steps.variables",),

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -87,6 +88,44 @@ def entrypoint(
 def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
     """Start in each way as PID 1."""
     yield from _entrypoint(request.param, tmp_path, launcher)
+
+
+# What is left to a container's root under --cap-drop ALL --cap-add SETUID --cap-add SETGID.
+FEW_RIGHTS = ("setpriv", "--bounding-set", "-all,+setuid,+setgid", "--inh-caps", "-all")
+
+
+@pytest.fixture
+def open_place(package: Path) -> Iterator[Path]:
+    """Return a directory that every user may search, with the package in it."""
+    with tempfile.TemporaryDirectory(prefix="entrykit-tests-") as path:
+        place = Path(path)
+        place.chmod(0o755)
+        shutil.copytree(package, place / "site")
+        (place / "site").chmod(0o755)
+        yield place
+
+
+@pytest.fixture(
+    params=[
+        "run-all", "baked-few",
+        pytest.param("run-few-pid1", marks=_IN_NAMESPACE),
+        pytest.param("baked-all-pid1", marks=_IN_NAMESPACE),
+    ]
+)  # fmt: skip
+def root(request: pytest.FixtureRequest, python: str, open_place: Path) -> Iterator[Entrypoint]:
+    """Start as root whose hooks may have users, with a container's rights and with few."""
+    way: str = request.param
+    words = [python, "-m", "entrykit", "run", "--"]
+    if way.startswith("baked"):
+        words = [str(open_place / "entrypoint")]
+        baked = bake(python, open_place / "site", "--output", words[0])
+        assert baked.returncode == 0, baked.stderr
+    if "few" in way:
+        words = [*FEW_RIGHTS, *words]
+    entrypoint = Entrypoint(words, open_place, is_pid1=way.endswith("pid1"))
+    entrypoint.environment["PYTHONPATH"] = str(open_place / "site")
+    yield entrypoint
+    entrypoint.close()
 
 
 def _entrypoint(way: str, scratch: Path, launcher: Path) -> Iterator[Entrypoint]:
