@@ -267,6 +267,9 @@ def told_failure(hook: "Hook", raw: bytes, status: int) -> "StartError | None":
     if error is None and hook.kind == kinds.PYTHON:
         from entrykit.steps import python_apart
 
-        problems = python_apart.read_problems(raw)
+        problems = [
+            (where, f"{message}; exit status {status}", hint)
+            for where, message, hint in python_apart.read_problems(raw)
+        ]
         error = errors.together(problems, status) if problems else None
     return error

@@ -94,15 +94,16 @@ def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iter
 FEW_RIGHTS = ("setpriv", "--bounding-set", "-all,+setuid,+setgid", "--inh-caps", "-all")
 
 
-@pytest.fixture
-def open_place(package: Path) -> Iterator[Path]:
-    """Return a directory that every user may search, with the package in it."""
+@pytest.fixture(scope="session")
+def open_site(python: str, package: Path) -> Iterator[Path]:
+    """Return a directory that every user may search, with the package and a launcher in it."""
     with tempfile.TemporaryDirectory(prefix="entrykit-tests-") as path:
-        place = Path(path)
-        place.chmod(0o755)
-        shutil.copytree(package, place / "site")
-        (place / "site").chmod(0o755)
-        yield place
+        site = Path(path)
+        shutil.copytree(package, site, dirs_exist_ok=True)
+        site.chmod(0o755)
+        baked = bake(python, site, "--output", str(site / "entrypoint"))
+        assert baked.returncode == 0, baked.stderr
+        yield site
 
 
 @pytest.fixture(
@@ -112,20 +113,21 @@ def open_place(package: Path) -> Iterator[Path]:
         pytest.param("baked-all-pid1", marks=_IN_NAMESPACE),
     ]
 )  # fmt: skip
-def root(request: pytest.FixtureRequest, python: str, open_place: Path) -> Iterator[Entrypoint]:
+def root(request: pytest.FixtureRequest, python: str, open_site: Path) -> Iterator[Entrypoint]:
     """Start as root whose hooks may have users, with a container's rights and with few."""
     way: str = request.param
     words = [python, "-m", "entrykit", "run", "--"]
     if way.startswith("baked"):
-        words = [str(open_place / "entrypoint")]
-        baked = bake(python, open_place / "site", "--output", words[0])
-        assert baked.returncode == 0, baked.stderr
+        words = [str(open_site / "entrypoint")]
     if "few" in way:
         words = [*FEW_RIGHTS, *words]
-    entrypoint = Entrypoint(words, open_place, is_pid1=way.endswith("pid1"))
-    entrypoint.environment["PYTHONPATH"] = str(open_place / "site")
-    yield entrypoint
-    entrypoint.close()
+    with tempfile.TemporaryDirectory(prefix="entrykit-tests-") as path:
+        scratch = Path(path)
+        scratch.chmod(0o755)
+        entrypoint = Entrypoint(words, scratch, is_pid1=way.endswith("pid1"))
+        entrypoint.environment["PYTHONPATH"] = str(open_site)
+        yield entrypoint
+        entrypoint.close()
 
 
 def _entrypoint(way: str, scratch: Path, launcher: Path) -> Iterator[Entrypoint]:
