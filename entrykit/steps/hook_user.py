@@ -95,7 +95,9 @@ def prepare(start: "Start", hooks: "list[Hook]") -> None:
     if problems := refusals(hooks):
         raise errors.together(problems, errors.CANNOT_EXECUTE)
     for key in (None, *(one.identity.uid for one in hooks if one.identity is not None)):
-        start.views[key] = View(_copied(start.environment), _copied_command(start.command))
+        start.views[key] = View(
+            copied_environment(start.environment), copied_command(start.command)
+        )
 
 
 def say_kept(hooks: "list[Hook]") -> None:
@@ -127,7 +129,8 @@ def refusals(hooks: "list[Hook]") -> "list[Problem]":
     return problems
 
 
-def _copied(environment: Environment) -> Environment:
+def copied_environment(environment: Environment) -> Environment:
+    """Return an environment with the same entries."""
     return Environment(
         [
             name[1] if isinstance(name, tuple) else name + b"=" + value
@@ -136,7 +139,8 @@ def _copied(environment: Environment) -> Environment:
     )
 
 
-def _copied_command(command: Command) -> Command:
+def copied_command(command: Command) -> Command:
+    """Return a command with the same words."""
     copied = Command(list(command.program), list(command.rest))
     copied.options = list(command.options)
     return copied

@@ -126,7 +126,7 @@ def run(
         # What the hook was given goes.
         posix.ftruncate(_REPORT, 0)
         posix.lseek(_REPORT, 0, 0)
-        writing.write_all(_REPORT, _written(content))
+        writing.write_all(_REPORT, written(content))
     except OSError as error:
         reason = f"cannot say what it changed: {os_reason(error)}"
         log.warn(reason, log.text(name), "it has closed a descriptor that is not its own")
@@ -172,7 +172,7 @@ def read_problems(raw: bytes) -> "list[Problem]":
     ]
 
 
-def _written(content: "tuple[Any, ...] | None") -> bytes:
+def written(content: "tuple[Any, ...] | None") -> bytes:
     """Return the report with what python_hook.run_to_end returns."""
     fields: list[bytes] = []
     if content is not None and content[0] == python_hook.PROBLEMS:

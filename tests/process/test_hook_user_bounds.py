@@ -178,8 +178,8 @@ def test_all_that_is_wrong_with_users_is_told_at_once(root: Entrypoint) -> None:
             f" it, {hint}"
         ),
         (
-            f"60-f.envsh: its user daemon (1:1) may not read {path}/60-f.envsh (give it the right to"
-            f" read it, {hint}"
+            f"60-f.envsh: its user daemon (1:1) may not read {path}/60-f.envsh (give it the right"
+            f" to read it, {hint}"
         ),
     ]
 
