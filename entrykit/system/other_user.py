@@ -191,9 +191,10 @@ def while_open(path: bytes, identity: "Identity", work: "Callable[[], None]") ->
 
 
 def remove_places(parent: bytes) -> None:
-    """Remove what `make_place` has made in a directory of root's. Raises OSError, StartError.
+    """Remove what `make_place` has made in a directory of root's. Raises OSError.
 
-    Whose they are their names say. Nobody else may be able to change what the directory holds.
+    With their users' ids, since root may be unable to. Whose they are their names say: nobody else
+    may be able to change what the directory holds.
     """
     for name in posix.listdir(parent):
         uid, dash, gid = name.removeprefix(_PLACE).partition(b"-")
@@ -202,7 +203,11 @@ def remove_places(parent: bytes) -> None:
         is_own = files.is_directory(status.st_mode) and status.st_uid == posix.geteuid()
         if is_name and is_own:
             identity = users.Identity(int(uid), int(gid), set(), b"/", "")
-            remove_place(parent + b"/" + name, identity)
+            try:
+                remove_place(parent + b"/" + name, identity)
+            except StartError:
+                # It may not act as the user, but may be able to do all.
+                continue
 
 
 def remove_place(path: bytes, identity: "Identity") -> None:

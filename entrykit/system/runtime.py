@@ -13,6 +13,8 @@ _FIRST_CHOICE = b"/run/entrykit"
 _OTHER_PARENTS = (b"/dev/shm", b"/tmp")
 # A link in the directory that says which process holds it.
 _HOLDER = b".held-by"
+# What the directories of other users' hooks have in front, as other_user.place names them.
+_USERS = b"user-"
 
 
 def mend() -> str:
@@ -112,17 +114,13 @@ def _take_over_directory(path: bytes, holder: bytes) -> bool:
             posix.unlink(holder)
         posix.symlink(_process_mark("self"), holder)
         try:
-            try:
-                writing.empty(path, but_for=_HOLDER.decode())
-            except PermissionError:
-                # What is another user's, of an ended start's hooks, root may be unable to remove.
+            posix.fchmod(directory, _MODE)
+            if any(name.startswith(_USERS) for name in posix.listdir(path)):
                 from entrykit.system import other_user  # seldom
 
-                posix.fchmod(directory, _MODE)
                 other_user.remove_places(path)
-                writing.empty(path, but_for=_HOLDER.decode())
-            posix.fchmod(directory, _MODE)
-        except (OSError, StartError):
+            writing.empty(path, but_for=_HOLDER.decode())
+        except OSError:
             # Something is mounted in it, and so is somebody else's.
             posix.unlink(holder)
             return False

@@ -217,7 +217,7 @@ def test_a_link_to_what_only_root_may_read_gives_nothing_away(
     os.link(secret, users.variables[b"ENTRYKIT_ENV"] + b"/STOLEN")
     with pytest.raises(StartError) as refusal:
         users.read()
-    assert "cannot read STOLEN: Permission denied" in refusal.value.problems[0][1]
+    assert "cannot read STOLEN: permission denied" in refusal.value.problems[0][1]
     users.close()
 
 
