@@ -154,6 +154,10 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
     this.directories = changes.Directories()
     environment.protect_secrets(this.environment, this.settings.configuration, this.secrets)
     hook.prepare()
+    if any(one.user for one in hooks):
+        from entrykit.steps import hook_user  # loaded already
+
+        hook_user.prepare(this, hooks)
     for position, one in enumerate(hooks, 1):
         this.following = hooks[position:]
         this.inherited.signals.check()

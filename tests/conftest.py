@@ -32,6 +32,16 @@ def _is_root() -> bool:
     return os.geteuid() == 0
 
 
+def _can_become_others() -> bool:
+    """Tell whether this is root, and whoever it becomes may run Debian's Python."""
+    words = ["/usr/bin/python3", "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+    try:
+        nobody = subprocess.run(words, check=False, user=65534, group=65534, extra_groups=[])
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return _is_root() and nobody.returncode == 0
+
+
 def _can_make_namespaces() -> bool:
     words = ["unshare", "--pid", "--fork", "--mount-proc", "true"]
     try:
@@ -118,6 +128,11 @@ def _has_official_nginx() -> bool:
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
     "root": ("root", _is_root, "this is another user"),
+    "others": (
+        "root, and a Python that others may run",
+        _can_become_others,
+        "this is another user, or /usr/bin/python3 is missing or older than 3.11",
+    ),
     "namespace": (
         "the right to make PID namespaces",
         _can_make_namespaces,

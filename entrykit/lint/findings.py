@@ -21,6 +21,7 @@ CODES: dict[str, tuple[str, str]] = {
     "foreign-program": (ERROR, "a hook is a program for another machine"),
     "settings": (ERROR, "the settings of a hook are wrong"),
     "once": (ERROR, "a hook cannot run once as it is set up"),
+    "user": (ERROR, "nobody is named like the user of a hook"),
     "shell-syntax": (ERROR, "a shell refuses the syntax of a hook"),
     "python-syntax": (ERROR, "a hook is not Python"),
     "template": (ERROR, "a template is wrong"),

@@ -1,5 +1,6 @@
 """Looks at an image: its configuration, its hook directories, its hooks and its templates."""
 
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from entrykit.lint.variables import Read
 from entrykit.settings import configuration as configurations
 from entrykit.settings import lines, record
 from entrykit.steps import configure, discover, order, search
-from entrykit.system import files, log
+from entrykit.system import files, log, users
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Survey:
             if code != "masked" and (others := found.replaced.get(name)):
                 message = f"it replaces the one in {log.text(others[-1])}, which is not run either"
                 self.found.append(findings.make("replaced", path, 0, message))
+        self.found += self._unknown_users(found.hooks)
         for text in settings.configuration["hooks"]:
             if text.encode("utf-8", "surrogateescape") not in found.known_names:
                 line = self._lines.get(("hooks", text), 0)
@@ -157,6 +159,23 @@ class Survey:
                 self.found.append(
                     findings.make("unknown-hook", path, line, message, "[hooks] takes file names")
                 )
+
+    def _unknown_users(self, found: "list[Hook]") -> list[Finding]:
+        """Find the users of hooks whom the image does not know; what is no image knows nobody."""
+        if self.target.directories is not None or not os.path.lexists(files.place(users.PASSWD)):
+            return []
+        result = []
+        for hook in (one for one in found if one.user):
+            try:
+                users.identity(hook.user)
+            except StartError as error:
+                line = self._lines.get(("hooks", log.text(hook.name), "user"), 0)
+                path = (self.target.configuration if line else None) or hook.path
+                line = line or _comment_line(hook.path, hook.user)
+                for where, message, mend in error.problems:
+                    told = f"{where}: {message}" if where else message
+                    result.append(findings.make("user", path, line, told, mend))
+        return result
 
     def _undeclared_secrets(self, hook: "Hook", settings: "Settings") -> list[Finding]:
         """Find the secrets that a hook names and nobody declares; with env-dirs nobody knows."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypedDict
 
-from entrykit.steps import climbing, discover, journal, once, search
+from entrykit.steps import climbing, discover, hook_user, journal, once, search
 from entrykit.system import log
 from entrykit.system.errors import StartError
 
@@ -37,12 +37,7 @@ def find(
     """
     listings = search.search(this.settings)
     found = discover.discover(this.settings, listings, this.search_path())
-    problems: list[Problem] = []
-    if is_open:
-        try:
-            discover.report(found, this.settings)
-        except StartError as error:
-            problems = list(error.problems)
+    problems = _report(found, this) if is_open else []
     if this.identity and this.identity.uid:
         problems += climbing.problems(this.settings, this.identity, found if is_open else None)
     rows = []
@@ -84,6 +79,17 @@ def _passed_over(found: "Discovery", listings: "list[Listing]") -> "list[PassedO
         for directory, name, reason in passed_over
         if not _is_stock(directory)
     ]
+def _report(found: "Discovery", this: "Start") -> "list[Problem]":
+    """Say what the start would say before its first hook, and return the problems."""
+    problems: list[Problem] = []
+    try:
+        discover.report(found, this.settings)
+    except StartError as error:
+        problems += error.problems
+    if any(one.user for one in found.hooks):
+        hook_user.say_kept(found.hooks)
+        problems += hook_user.refusals(found.hooks)
+    return problems
 
 
 def _is_stock(directory: bytes) -> bool:
@@ -131,6 +137,7 @@ def _settings(hook: discover.Hook, sources: "Sources") -> "list[Setting]":
         "once": (hook.once or None, ""),
         "on_interrupted": ("redo" if hook.redoes else None, ""),
         "makes": ([_text(path) for path in hook.makes], ""),
+        "user": (hook.user or None, ""),
     }
     settings: list[Setting] = []
     for key, (value, general) in values.items():

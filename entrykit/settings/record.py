@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         once: NotRequired[str]
         on_interrupted: NotRequired[str]
         makes: NotRequired[list[str]]
+        user: NotRequired[str]
 
     class Once(TypedDict):
         """`[once]`: a directory on the volume, or the variable with a database's URL; "" unset."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from entrykit.settings.record import Configuration
     from entrykit.steps.configure import Settings
     from entrykit.steps.search import Listing
+    from entrykit.system.users import Identity
 
     # A file's directory, its status or why that cannot be had, and whether its mode says nothing.
     Place = tuple[bytes, posix.stat_result | OSError, bool]
@@ -33,12 +34,14 @@ class Hook:
     configuration's section it is given, "" for none. `timeout_seconds` is None for no limit.
     `once` is the name under which its one run is remembered, "" for a hook that always runs;
     `makes` are the paths that it makes; `redoes` says that an interrupted run is done again.
+    `user` is the spec of whom it is to run as, "" for the start's own, `identity` who that is: None
+    where it runs with the ids that the start has.
     `set_by` says of each setting that is not a general one where it stands: BY_COMMENT, BY_TABLE.
     """
 
     __slots__ = (
-        "directory", "goes_on", "kind", "makes", "name", "once", "path", "redoes", "secrets",
-        "section", "set_by", "timeout_seconds", "words",
+        "directory", "goes_on", "identity", "kind", "makes", "name", "once", "path", "redoes",
+        "secrets", "section", "set_by", "timeout_seconds", "user", "words",
     )  # fmt: skip
 
     def __init__(self, name: bytes, directory: bytes, kind: str, words: list[bytes]) -> None:
@@ -55,6 +58,14 @@ class Hook:
         self.redoes = False
         self.makes: list[bytes] = []
         self.set_by: dict[str, str] = {}
+        self.user = ""
+        self.identity: Identity | None = None
+
+    @property
+    def uid(self) -> int | None:
+        """Return the uid of another user that it runs as, None for the start's own."""
+        identity = self.identity
+        return None if identity is None or identity.uid == posix.geteuid() else identity.uid
 
 
 class Discovery:
@@ -111,6 +122,10 @@ def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes
 
 def report(found: Discovery, settings: "Settings") -> None:
     """Say what is skipped and why, and raise StartError, status 78, with all faults."""
+    if any(hook.user for hook in found.hooks):
+        from entrykit.steps import hook_user  # few hooks have one
+
+        hook_user.resolve(found)
     for name, reason, hint, is_warning in found.skipped:
         if is_warning:
             log.warn(f"skipped: {reason}", log.text(name), hint)
@@ -252,6 +267,7 @@ def _apply_settings(found: Discovery, settings: "Settings", hook: Hook, head: by
             hook.redoes = given.get("on_interrupted", "redo" if hook.redoes else "") == "redo"
             makes = [path.encode("utf-8", "surrogateescape") for path in given.get("makes", ())]
             hook.makes = makes or hook.makes
+            hook.user = given.get("user", hook.user)
     if hook.once or hook.makes or hook.redoes:
         _check_once(found, settings, hook)
     if hook.section:

@@ -50,7 +50,7 @@ class Holder:
         Raises StartError, status 78, where it must not run.
         """
         name = self._start.settings.configuration["once"]["database"]
-        url = self._start.environment.get(name.encode())
+        url = self._start.view().environment.get(name.encode())
         if not url:
             hint = f"set it or {name}_FILE to the URL of a Postgres database"
             raise StartError(f"{name}, which [once] names, is not set", hint=hint)
@@ -116,7 +116,7 @@ class Holder:
             from entrykit.steps import python_hook  # of the child alone, as what follows
 
             # What the library looks for: PGSSLROOTCERT, PGPASSFILE, HOME.
-            python_hook.set_environment(self._start.environment.plain(set()))
+            python_hook.set_environment(self._start.view().environment.plain(set()))
             from entrykit.stock import once_table
 
             run = once_table.Run(hook.once, self._where, self.digest, redoes=hook.redoes)

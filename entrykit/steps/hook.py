@@ -45,7 +45,7 @@ def run(hook: "Hook", start: "Start") -> None:
     except signals.Stopped:
         raise
     except StartError as error:
-        start.directories.discard()
+        start.directories_of(hook).discard()
         took = f" after {log.duration(time.monotonic() - began)}"
         if isinstance(error, errors.NotRun):
             took = ""
@@ -55,7 +55,7 @@ def run(hook: "Hook", start: "Start") -> None:
             for _, message, hint in error.problems
         ]
         if not hook.goes_on:
-            if start.directories.had_no_place:
+            if start.directories_of(hook).had_no_place:
                 _add_no_place(error)
             raise
         log.warn(*error.problems[-1][1::-1], error.problems[-1][2])
@@ -78,7 +78,8 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
 
     `is_lost` tells whether it must not go on.
     """
-    reports = hook.kind in (kinds.SOURCED, kinds.PYTHON)
+    # Of another user's hook that cannot be started, its child tells why.
+    reports = hook.kind in (kinds.SOURCED, kinds.PYTHON) or hook.identity is not None
     report = -1
     try:
         try:
@@ -92,8 +93,9 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
             hook.timeout_seconds,
             start.settings.configuration["grace"],
             is_lost,
+            hook.uid,
         )
-        raw = spawn.take_report(report) if reports else b""
+        raw = spawn.take_report(report) if reports and not ending.stopped_by else b""
     finally:
         if report >= 0:
             posix.close(report)
@@ -112,7 +114,7 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
             from entrykit.steps import once  # loaded already
 
             once.check_changes(asked)
-        start.apply(asked)
+        start.apply(asked, hook)
     except StartError as error:
         error.problems = _with_status(error.problems, error.status)
         raise
@@ -121,13 +123,18 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
 
 def _start_child(hook: "Hook", start: "Start", report: int) -> int:
     """Start a hook, each kind in its way, and return the child's process id. Raises OSError."""
+    if hook.identity is not None:
+        from entrykit.steps import hook_user  # loaded already
+
+        return hook_user.start_child(hook, hook.identity, start, report)
     if hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # costs 1 ms, once
 
         return python_hook.start_child(hook, start, report)
     environment = start.environment_for(hook)
     if hook.kind == kinds.SOURCED:
-        words = sourced.argv(hook.words, hook.path, start.command.words(), environment)
+        words = start.view(hook).command.words()
+        words = sourced.argv(hook.words, hook.path, words, environment)
         return spawn.program(words, environment, report)
     return spawn.program(hook.words, environment)
 
@@ -144,13 +151,18 @@ def _read_changes(
 ) -> tuple[Changes, str]:
     """Return what the hook asked for, in its report and in the directories, and what it says."""
     asked, said = Changes(), ""
-    if hook.kind == kinds.SOURCED:
+    if hook.identity is not None:
+        from entrykit.steps import hook_user  # loaded already
+
+        said = hook_user.read_report(hook, report, asked)
+    elif hook.kind == kinds.SOURCED:
         sourced.read_report(report, asked)
     elif hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # loaded already
 
         said = python_hook.read_report(report, asked)
-    written, any_written = start.directories.read()
+    directories = start.directories_of(hook)
+    written, any_written = directories.read()
     if any_written:
         asked.set.update(written.set)
         asked.unset += written.unset
@@ -160,7 +172,7 @@ def _read_changes(
         asked.check()
     if any_written or leaves_some:
         # What a process that the hook left behind writes from now on must not be the next one's.
-        start.directories.discard()
+        directories.discard()
     return asked, said
 
 
@@ -182,7 +194,12 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT, hint)
     if ending.signal:
         return StartError(f"was killed by {signals.name(ending.signal)}", ending.status)
-    if hook.kind == kinds.PYTHON:
+    if hook.identity is not None:
+        from entrykit.steps import hook_user  # loaded already
+
+        if told := hook_user.told_failure(hook, report, ending.status):
+            return told
+    elif hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # loaded already
 
         problems = python_hook.read_problems(report)

@@ -39,7 +39,7 @@ _NOTHING = b"entrykit: nothing"
 # What any other report begins with. Without it marshal would take some stray text for a tuple of
 # thousands of millions.
 _BEGINNING = b"entrykit: report "
-_CHANGES, _PROBLEMS = "changes", "problems"
+CHANGES, PROBLEMS = "changes", "problems"
 # What a source can make compile() raise.
 COMPILE_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
 
@@ -88,7 +88,7 @@ class HookStart:
 
     def __init__(self, hook: "Hook", start: "Start", place: bytes) -> None:
         self._changes = Changes()
-        self._command = [_text(word) for word in start.command.words()]
+        self._command = [_text(word) for word in start.view(hook).command.words()]
         # Less entrykit's own variables, which are the hook's and not the command's.
         self._given = {
             _text(name): _text(value)
@@ -159,7 +159,7 @@ def start_child(hook: "Hook", start: "Start", report: int) -> int:
         # What a hook prints is to stand in the log in the order in which it came.
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if not _ahead:
-        codes = [_compiled(one) for one in (hook, *start.following) if one.kind == kinds.PYTHON]
+        codes = [_compiled(one) for one in (hook, *start.following) if _is_forked(one)]
         if any("os" in code.co_names for code, _ in filter(None, codes)):
             # Each child would load it, 0.7 ms.
             import os  # noqa: F401
@@ -169,6 +169,10 @@ def start_child(hook: "Hook", start: "Start", report: int) -> int:
     set_environment(start.environment_for(hook, directories=reaches_out))
     given = HookStart(hook, start, start.directories.runtime() if reaches_out else b"")
     return spawn.fork(lambda kept: _run(hook, given, code, kept), report, start.not_for_hooks)
+
+
+def _is_forked(hook: "Hook") -> bool:
+    return hook.kind == kinds.PYTHON and hook.identity is None
 
 
 def read_report(raw: bytes, changes: Changes) -> str:
@@ -201,7 +205,7 @@ def read_problems(raw: bytes) -> "Sequence[Problem]":
         kind, problems = _load(raw)
     except (EOFError, TypeError, ValueError):
         return ()
-    return problems if kind == _PROBLEMS else ()
+    return problems if kind == PROBLEMS else ()
 
 
 def _compiled(hook: "Hook") -> "Compiled | None":
@@ -224,12 +228,7 @@ def _compile(hook: "Hook", limit_bytes: int = SOURCE_LIMIT_BYTES) -> "Compiled":
 
 def _run(hook: "Hook", given: HookStart, code: "CodeType | None", report: int) -> int:
     """Be the child: run the hook, write its report, return its exit status."""
-    try:
-        status, content = _outcome(hook, given, code)
-    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is the hook's
-        _print_traceback()
-        status, content = 1, (_PROBLEMS, (_raised(error, _text(hook.path)),))
-    _finish()
+    status, content = run_to_end(hook, given, code)
     try:
         writing.write_all(
             report, _NOTHING if content is None else _BEGINNING + marshal.dumps(content)
@@ -239,6 +238,19 @@ def _run(hook: "Hook", given: HookStart, code: "CodeType | None", report: int) -
         log.warn(reason, log.text(hook.name), "it has closed a descriptor that is not its own")
         return status or 1
     return status
+
+
+def run_to_end(
+    hook: "Hook", given: HookStart, code: "CodeType | None" = None
+) -> "tuple[int, tuple[Any, ...] | None]":
+    """Run a hook in this process; return its exit status and its report, None for nothing."""
+    try:
+        status, content = _outcome(hook, given, code)
+    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is the hook's
+        _print_traceback()
+        status, content = 1, (PROBLEMS, (_raised(error, _text(hook.path)),))
+    _finish()
+    return status, content
 
 
 def _raised(error: BaseException, path: str) -> "Problem":
@@ -267,11 +279,11 @@ def _outcome(
             said = ""
         asked = given._asked()  # noqa: SLF001 - not for hooks
     except StartError as error:
-        return error.status, (_PROBLEMS, tuple(error.problems))
+        return error.status, (PROBLEMS, tuple(error.problems))
     if not said and asked.is_empty():
         return 0, None
     return 0, (
-        _CHANGES, asked.set, asked.unset, asked.options, asked.args, asked.command, said,
+        CHANGES, asked.set, asked.unset, asked.options, asked.args, asked.command, said,
     )  # fmt: skip
 
 

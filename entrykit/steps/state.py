@@ -15,8 +15,19 @@ if TYPE_CHECKING:
     from entrykit.steps.command import Command
     from entrykit.steps.configure import Settings
     from entrykit.steps.discover import Hook
+    from entrykit.steps.hook_user import UserDirectories
     from entrykit.steps.inherited import Environment, Inherited
     from entrykit.system.users import Identity
+
+
+class View:
+    """Environment and command as the hooks of one user see them."""
+
+    __slots__ = ("command", "environment")
+
+    def __init__(self, environment: "Environment", command: "Command") -> None:
+        self.environment = environment
+        self.command = command
 
 
 class Start:
@@ -25,12 +36,13 @@ class Start:
     `directories` are there from the first hook on; `following` are those after the one
     that runs. `identity` is whom to step down to, None where the user stays; `keeps_home` says
     that a hook has changed HOME. `init_report` is the descriptor by which the init learns what
-    becomes of the command, -1 where there is none.
+    becomes of the command, -1 where there is none. Where hooks have users, `views` are what those
+    of each uid see, None for those of the start's own, and `users_directories` theirs.
     """
 
     __slots__ = (
         "command", "directories", "following", "identity", "inherited", "init_report", "keeps_home",
-        "secrets", "settings",
+        "secrets", "settings", "users_directories", "views",
     )  # fmt: skip
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
@@ -43,14 +55,20 @@ class Start:
         self.identity: Identity | None = None
         self.keeps_home = False
         self.init_report = -1
+        self.views: dict[int | None, View] = {}
+        self.users_directories: dict[tuple[int, int], UserDirectories] = {}
 
     def close(self) -> None:
         """Remove what the hooks needed and the command does not."""
+        for directories in self.users_directories.values():
+            directories.close()
         if hasattr(self, "directories"):
             self.directories.close()
 
     def abandon(self) -> None:
         """Remove all that the start has made in its runtime directory."""
+        for directories in self.users_directories.values():
+            directories.abandon()
         if hasattr(self, "directories"):
             self.directories.abandon()
 
@@ -91,36 +109,74 @@ class Start:
         """Return the PATH of the environment as it stands."""
         return self.environment.search_path()
 
+    def view(self, hook: "Hook | None" = None) -> "View | Start":
+        """Return what a hook sees of the environment and the command; None: one without a user.
+
+        All of it, where no hook has another user.
+        """
+        uid = None if hook is None else hook.uid
+        return self.views.get(uid, self)
+
+    def directories_of(self, hook: "Hook") -> "Directories":
+        """Return the directories in which a hook asks for changes, made or not yet."""
+        if hook.identity is None:
+            return self.directories
+        key = hook.identity.uid, hook.identity.gid
+        if key not in self.users_directories:
+            from entrykit.steps import hook_user  # loaded already
+
+            made = hook_user.UserDirectories(self.directories, hook.identity)
+            self.users_directories[key] = made
+        return self.users_directories[key]
+
     def environment_for(self, hook: "Hook", *, directories: bool = True) -> dict[bytes, bytes]:
         """Return a hook's environment.
 
         Less the secrets that it does not name; plus what tells it its name, the program, and
         where to ask for changes; `directories` tells whether it can use what lies there.
         """
-        environment = self.environment.plain(self.secrets - hook.secrets)
+        view = self.view(hook)
+        environment = view.environment.plain(self.secrets - hook.secrets)
+        if hook.identity is not None:
+            environment[b"HOME"] = hook.identity.home
         environment[b"ENTRYKIT_HOOK"] = hook.name
-        environment[b"ENTRYKIT_PROGRAM"] = self.command.words()[0]
+        environment[b"ENTRYKIT_PROGRAM"] = view.command.words()[0]
+        asked = self.directories_of(hook)
         if directories:
-            self.directories.make()
-        environment.update(self.directories.variables)
+            asked.make()
+        environment.update(asked.variables)
         return environment
 
-    def apply(self, changes: "Changes") -> None:
-        """Make a hook's changes, all or none. Raises StartError, status 78."""
+    def apply(self, changes: "Changes", hook: "Hook | None" = None) -> None:
+        """Make a hook's changes, all or none. Raises StartError, status 78.
+
+        For the command, and for the hooks that are to see them: those of the start's own hooks all,
+        those of another user's hooks the ones of the same uid.
+        """
         command = self.command
         if changes.command is not None:
             command = commands.complete(changes.command, self.settings.program)
         if changes.options and not command.program:
             raise self._no_place_for_options(command)
-        command.options += changes.options
-        command.rest += changes.args
-        self.command = command
-        for name, value in changes.set.items():
-            self.environment.set(name, value)
-        for name in changes.unset:
-            self.environment.unset(name)
+        uid = None if hook is None else hook.uid
+        seeing = [view for key, view in self.views.items() if uid in (None, key)]
+        self._change(self, changes)
+        for view in seeing:
+            self._change(view, changes)
         if b"HOME" in changes.set or b"HOME" in changes.unset:
             self.keeps_home = True
+
+    def _change(self, view: "View | Start", changes: "Changes") -> None:
+        if changes.command is not None:
+            view.command = commands.complete(list(changes.command), self.settings.program)
+        if view.command.program:
+            # The command may have the program that a view of it lacks.
+            view.command.options += changes.options
+        view.command.rest += changes.args
+        for name, value in changes.set.items():
+            view.environment.set(name, value)
+        for name in changes.unset:
+            view.environment.unset(name)
 
     def _no_place_for_options(self, command: "Command") -> StartError:
         name = log.text(command.words()[0])

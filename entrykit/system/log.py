@@ -34,6 +34,16 @@ def set_colour(*, allowed: bool) -> None:
     _state["colour"] = allowed
 
 
+def state() -> dict[str, int]:
+    """Return what another process needs to write as this one does."""
+    return dict(_state)
+
+
+def restore(given: dict[str, int]) -> None:
+    """Write as the process does that has returned this by `state`."""
+    _state.update(given)
+
+
 def keep(lines: list[str] | None) -> None:
     """Add lines to `lines` instead of writing them, without colour; None: write them again."""
     _keepers[:] = [] if lines is None else [lines]

@@ -13,6 +13,8 @@ _FIRST_CHOICE = b"/run/entrykit"
 _OTHER_PARENTS = (b"/dev/shm", b"/tmp")
 # A link in the directory that says which process holds it.
 _HOLDER = b".held-by"
+# What the directories of other users' hooks have in front, as other_user.place names them.
+_USERS = b"user-"
 
 
 def mend() -> str:
@@ -112,8 +114,12 @@ def _take_over_directory(path: bytes, holder: bytes) -> bool:
             posix.unlink(holder)
         posix.symlink(_process_mark("self"), holder)
         try:
-            writing.empty(path, but_for=_HOLDER.decode())
             posix.fchmod(directory, _MODE)
+            if any(name.startswith(_USERS) for name in posix.listdir(path)):
+                from entrykit.system import other_user  # seldom
+
+                other_user.remove_places(path)
+            writing.empty(path, but_for=_HOLDER.decode())
         except OSError:
             # Something is mounted in it, and so is somebody else's.
             posix.unlink(holder)

@@ -241,7 +241,6 @@ def test_each_htpasswd_file_declares_its_variables_secret() -> None:
     "toml",
     [
         "init = true", "init = 0.5",
-        "hooks.'10.sh'.user = 'x'",
     ],
 )  # fmt: skip
 def test_what_is_to_come_is_refused(toml: str) -> None:
