@@ -17,8 +17,6 @@ from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from entrykit.plan.record import Command, Plan, Problem, Process
     from entrykit.steps.state import Start
 

@@ -79,6 +79,8 @@ def _passed_over(found: "Discovery", listings: "list[Listing]") -> "list[PassedO
         for directory, name, reason in passed_over
         if not _is_stock(directory)
     ]
+
+
 def _report(found: "Discovery", this: "Start") -> "list[Problem]":
     """Say what the start would say before its first hook, and return the problems."""
     problems: list[Problem] = []

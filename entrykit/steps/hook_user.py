@@ -234,7 +234,8 @@ def start_child(hook: "Hook", identity: "Identity", start: "Start", report: int)
     """Start a hook with its user's ids; return the child's process id. Raises OSError."""
     words, environment = hook.words, start.environment_for(hook)
     if hook.kind == kinds.SOURCED:
-        words = sourced.argv(hook.words, hook.path, start.view(hook).command.words())
+        command = start.view(hook).command.words()
+        words = sourced.argv(hook.words, hook.path, command, environment)
     elif hook.kind == kinds.PYTHON:
         from entrykit.steps import python_apart
 

@@ -16,7 +16,7 @@ import posix
 import time
 
 from entrykit.system import log, signals
-from entrykit.system.errors import SIGNALLED
+from entrykit.system.errors import SIGNALLED, StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from entrykit.testing import session
+from entrykit.testing import interpreter
 
 DEBIAN_PYTHON = "/usr/bin/python3"
 HOOK = "def hook(start):\n    return f'for {start.uid}:{start.gid}'\n"
@@ -68,5 +68,5 @@ def test_without_root_there_is_no_other_user_in_a_sandbox() -> None:
 
 
 def _environment() -> dict[str, str]:
-    path = ":".join(session.module_path())
+    path = ":".join(interpreter.module_path())
     return {"PATH": "/usr/bin:/bin", "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}

@@ -95,6 +95,8 @@ def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iter
 def probe(tmp_path: Path) -> Probe:
     """Return a probe of the test's own."""
     return Probe(tmp_path)
+
+
 # What is left to a container's root under --cap-drop ALL --cap-add SETUID --cap-add SETGID.
 FEW_RIGHTS = ("setpriv", "--bounding-set", "-all,+setuid,+setgid", "--inh-caps", "-all")
 
