@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from entrykit.system.spawn import Ending
 
 _NOT_STARTED = "the command was not started"
+_KILL = 9
 
 
 def run(hook: "Hook", start: "Start") -> None:
@@ -167,7 +168,8 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         hint = "see what it waits for, or raise its timeout"
         return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT, hint)
     if ending.signal:
-        return StartError(f"was killed by {signals.name(ending.signal)}", ending.status)
+        hint = "the container's memory may have run out" if ending.signal == _KILL else ""
+        return StartError(f"was killed by {signals.name(ending.signal)}", ending.status, hint)
     if hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # loaded already
 
@@ -180,6 +182,8 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         errors.NOT_FOUND: "it calls a program that is not there: see what it printed",
     }
     hint = hints.get(ending.status, "")
+    if hook.kind == kinds.SOURCED and not hint:
+        hint = "it runs with `set -e`: write `|| :` behind what may fail, its last command too"
     return StartError(f"failed with exit status {ending.status}", ending.status, hint)
 
 
