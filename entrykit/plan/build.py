@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from entrykit.plan import configuration, environment, hooks
 from entrykit.plan.record import FORMAT
-from entrykit.plan.redaction import Redaction
+from entrykit.plan.redaction import Redaction, tells_a_secret
 from entrykit.steps import gate, handoff
 from entrykit.system import errors, files, log
 
@@ -41,9 +41,9 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     return {
         "format": FORMAT,
         "status": errors.CONFIG if problems else 0,
-        "problems": [_problem(problem) for problem in problems],
-        "notes": notes,
-        "log": said,
+        "problems": [_problem(problem, this, redaction) for problem in problems],
+        "notes": [redaction.line(note) for note in notes],
+        "log": [redaction.line(line) for line in said],
         "configuration": list(configuration.settings(this.settings, sources, redaction)),
         "gate": {"open": is_open, "reason": redaction.shown(_reason(this, is_open).encode())},
         "variables": variables,
@@ -54,8 +54,14 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     }
 
 
-def _problem(problem: "errors.Problem") -> "Problem":
+def _problem(problem: "errors.Problem", this: "Start", redaction: Redaction) -> "Problem":
     where, message, mend = problem
+    message = redaction.line(message)
+    if tells_a_secret(where):
+        # The start shows the value of a variable that is not declared secret.
+        apart = Redaction()
+        apart.hide([this.environment.get(where.encode("utf-8", "surrogateescape"))])
+        message = apart.line(message)
     return {"where": where, "message": message, "mend": mend}
 
 
