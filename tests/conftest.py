@@ -122,6 +122,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _has_official_nginx,
         "tests/docker/nginx-official/README.md says how to get them",
     ),
+    "shells": (
+        "mksh and zsh",
+        lambda: all(map(shutil.which, ("mksh", "zsh"))),
+        "apt-get install mksh zsh",
+    ),
     "envsubst": ("gettext's envsubst", _has_envsubst, "apt-get install gettext-base"),
 }
 

@@ -425,10 +425,9 @@ def test_a_here_document_without_an_end_is_found_though_bash_only_warns(image: P
     assert found_in(image) == {("shell-syntax", path, 4)}
 
 
+@pytest.mark.shells
 @pytest.mark.parametrize("shell", ["mksh", "zsh"])
-def test_other_shells_are_asked_where_they_are(image: Path, shell: str) -> None:
-    if not shutil.which(shell, path=SEARCH_PATH):
-        pytest.skip(f"apt-get install {shell}")
+def test_other_shells_are_asked(image: Path, shell: str) -> None:
     hook(image, "10-a", f"#!{shutil.which(shell, path=SEARCH_PATH)}\n:\nfi\n")
     path = f"{faulty_image.DERIVED}/10-a"
     assert found_in(image) == {("shell-syntax", path, 3)}
