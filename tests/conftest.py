@@ -167,6 +167,11 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _has_inits,
         "apt-get install tini dumb-init catatonit",
     ),
+    "shells": (
+        "mksh and zsh",
+        lambda: all(map(shutil.which, ("mksh", "zsh"))),
+        "apt-get install mksh zsh",
+    ),
     "envsubst": ("gettext's envsubst", _has_envsubst, "apt-get install gettext-base"),
 }
 

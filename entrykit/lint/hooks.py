@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from entrykit.lint.targets import Target
     from entrykit.steps.discover import Hook
 
-_SHELLS = ("sh", "dash", "ash", "bash")
+_SHELLS = ("sh", "dash", "ash", "bash", "ksh", "mksh", "zsh")
 _PATIENCE_SECONDS = 10
 # A longer text is not looked into for variables: it is no script that a person wrote.
 _SCANNED_BYTES = 1 << 20
-# `NAME: 3: Syntax error: …` of dash, `NAME: line 3: …` of bash and busybox.
-_REFUSAL = re.compile(r": (?:line )?(\d+): *(.*)")
+# `NAME: 3: Syntax error: …` of dash, `NAME: line 3: …` of bash and busybox, `NAME:3: …` of zsh,
+# `NAME[3]: …` of mksh.
+_REFUSAL = re.compile(r"(?:: ?(?:line )?|\[)(\d+)\]?: *(.*)")
 _NOTHING = Uses([], set())
 # What is meant for settings, wherever it stands and however it is written.
 _MEANT = re.compile(
@@ -54,6 +55,7 @@ def look_at(hook: "Hook", target: "Target") -> tuple[list[Finding], Uses]:
     words = _interpreter(hook, content)
     name = _name(words)
     if name in _SHELLS:
+        found += _argument_faults(hook, content, name)
         found += [*_text_faults(hook, content), *_shell_faults(hook, content, words, target)]
         return found, _shell_uses(hook, content)
     is_python = re.fullmatch(r"python(3[.\d]*)?", name) is not None
@@ -126,6 +128,17 @@ def _name(words: list[bytes]) -> str:
     return name.decode("latin-1")
 
 
+def _argument_faults(hook: "Hook", content: bytes, name: str) -> "Iterator[Finding]":
+    """Yield what a shell is given by a `#!` line as one word, and cannot understand (execve(2))."""
+    words = kinds.interpreter(content[: kinds.HEAD_BYTES])
+    is_by_kernel = content.startswith(b"#!") and hook.words in ([hook.path], [*words, hook.path])
+    word = words[-1]
+    is_shells = os.path.basename(words[0]).decode("latin-1") == name
+    if is_by_kernel and is_shells and word.startswith(b"-") and b" " in word:
+        message = f"{name} is given `{log.text(word)}` as one word"
+        yield findings.make("interpreter", hook.path, 1, message, "write one word, as -eu")
+
+
 def _text_faults(hook: "Hook", content: bytes) -> "Iterator[Finding]":
     yield from _encoding_faults(hook, content)
     if content.startswith(_BOM):
@@ -186,6 +199,11 @@ def _shell_faults(
         yield findings.make(
             "shell-syntax", hook.path, line, f"{name} refuses its syntax: {reason}", "correct it"
         )
+    elif b"delimited by end-of-file" in ended.stderr:
+        # Of a here-document that has no end: bash only warns.
+        line = content.rstrip(b"\n").count(b"\n") + 1
+        message = "a here-document has no end before that of the file"
+        yield findings.make("shell-syntax", hook.path, line, message, "correct it", WARNING)
 
 
 def _shell(words: list[bytes], name: str, target: "Target") -> list[bytes] | None:

@@ -36,6 +36,7 @@ _OPERAND = re.compile(
     r"(\s*(?:\+\+|--|(?:[-+*/%&|^]|<<|>>)?=(?!=)))?"
 )
 _EXPRESSION = re.compile(r"([^\n]*?)\)\)")
+_EVALUATED = re.compile(r"\beval[ \t]+[\"']?([A-Za-z_][A-Za-z0-9_]*)=")
 _BRACED = re.compile(r"\$\{[^}]*\}")
 _SOURCES = re.compile(r"(?m)(?:^|[;&|])\s*(?:\.|source)[ \t]+[^\s#]")
 # Their words are names that get a value, or lose it.
@@ -134,7 +135,7 @@ class _Scanner:
             return here.end()
         word = _WORD.match(text, place)
         if descriptor := _DESCRIPTOR.match(text, place):
-            self._assign(descriptor[1], place)
+            self.assign(descriptor[1], place)
         if word is None:
             return place + 1
         if self._is_word_start(place):
@@ -171,12 +172,13 @@ class _Scanner:
         for operand in _OPERAND.finditer(expression):
             name, is_given = operand[1], operand[2]
             if is_given or expression[: operand.start()].endswith(("++", "--")):
-                self._assign(name, place)
+                self.assign(name, place)
             elif is_read:
                 self._read(name, place + operand.start())
         return True
 
-    def _assign(self, name: str, place: int) -> None:
+    def assign(self, name: str, place: int) -> None:
+        """Note that a name is given a value."""
         self.assigned.setdefault(name, place)
         self._assignments[name] += 1
 
@@ -189,10 +191,10 @@ class _Scanner:
     def _note_word(self, place: int, word: "re.Match[str]") -> None:
         is_name = _NAME.fullmatch(word[0]) is not None
         if assignment := _ASSIGNMENT.match(self.text, place):
-            self._assign(assignment[1], place)
+            self.assign(assignment[1], place)
             self._value = assignment[1], len(self._stack)
         elif self._collects and is_name:
-            self._assign(word[0], place)
+            self.assign(word[0], place)
         elif is_name and (self._asks or _IS_SET.search(self.text, max(place - 20, 0), place)):
             self._read(word[0], place)
         if word[0] in _ASSIGNING:
@@ -283,6 +285,8 @@ def uses(content: bytes) -> Uses:
     text = content.decode("latin-1")
     scanner = _Scanner(text)
     scanner.scan(0, len(text), "")
+    for evaluated in _EVALUATED.finditer(text):
+        scanner.assign(evaluated[1], evaluated.start())
     ends = [found.start() for found in re.finditer("\n", text)]
     sources = _SOURCES.search(text) is not None
     reads: dict[str, int] = {}

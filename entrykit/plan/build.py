@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from entrykit.plan import configuration, environment, hooks
 from entrykit.plan.record import FORMAT
-from entrykit.plan.redaction import Redaction
+from entrykit.plan.redaction import Redaction, tells_a_secret
 from entrykit.steps import gate, handoff, step_down
 from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
@@ -44,9 +44,9 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     return {
         "format": FORMAT,
         "status": refusal.status if refusal else errors.CONFIG if problems else 0,
-        "problems": [_problem(problem) for problem in problems],
-        "notes": notes,
-        "log": said,
+        "problems": [_problem(problem, this, redaction) for problem in problems],
+        "notes": [redaction.line(note) for note in notes],
+        "log": [redaction.line(line) for line in said],
         "configuration": list(configuration.settings(this.settings, sources, redaction)),
         "gate": {"open": is_open, "reason": redaction.shown(_reason(this, is_open).encode())},
         "variables": variables,
@@ -67,8 +67,14 @@ def _step_down(this: "Start") -> "StartError | None":
     return None
 
 
-def _problem(problem: "errors.Problem") -> "Problem":
+def _problem(problem: "errors.Problem", this: "Start", redaction: Redaction) -> "Problem":
     where, message, mend = problem
+    message = redaction.line(message)
+    if tells_a_secret(where):
+        # The start shows the value of a variable that is not declared secret.
+        apart = Redaction()
+        apart.hide([this.environment.get(where.encode("utf-8", "surrogateescape"))])
+        message = apart.line(message)
     return {"where": where, "message": message, "mend": mend}
 
 

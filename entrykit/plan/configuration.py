@@ -83,4 +83,5 @@ def settings(given: "Settings", sources: Sources, redaction: Redaction) -> "Iter
             }
     for suffix, words in configuration["runners"].items():
         source = sources.line("runners", suffix) or sources.file
-        yield {"name": f'runners."{suffix}"', "value": words, "source": source}
+        value = [redaction.line(word) for word in words]
+        yield {"name": f'runners."{suffix}"', "value": value, "source": source}

@@ -39,6 +39,10 @@ class Redaction:
             raw = raw.replace(value, _SECRET)
         return _USER_IN_URL.sub(r"\1\2***@", raw.decode("utf-8", "surrogateescape"))
 
+    def line(self, text: str) -> str:
+        """Return a line of the log without secrets."""
+        return self.shown(text.encode("utf-8", "surrogateescape"))
+
     def words(self, raw: Iterable[bytes]) -> list[str]:
         """Return words as texts without secrets."""
         return [self.shown(word) for word in raw]

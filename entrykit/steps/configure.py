@@ -128,10 +128,12 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
 def _read_configuration(path: bytes, *, must_exist: bool) -> bytes | None:
     try:
         return files.read(path, CONFIGURATION_LIMIT_BYTES)
-    except StartError:
+    except StartError as error:
         if not must_exist and not _exists(path):
             return None
-        raise
+        ((_, message, hint),) = error.problems
+        mend = hint or "it is the configuration: put it there, or change ENTRYKIT_CONFIG (--config)"
+        raise StartError(message, hint=mend) from None
 
 
 def _exists(path: bytes) -> bool:

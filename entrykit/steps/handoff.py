@@ -112,6 +112,8 @@ def cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
         hint = "install it in the image, or correct the command"
         if word.startswith(b"-"):
             hint = "an option needs a `program` to stand after: set it in the configuration"
+        elif b" " in word.strip():
+            hint = "it is one word with blanks in it: give its words one by one, as a list"
         where = "" if b"/" in word else " in PATH"
         return StartError(f"cannot find the command {name}{where}", errors.NOT_FOUND, hint)
     if _is_there(path + b"/"):

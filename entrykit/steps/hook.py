@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from entrykit.system.spawn import Ending
 
 _NOT_STARTED = "the command was not started"
+_KILL = 9
 
 
 def prepare() -> None:
@@ -193,7 +194,8 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         hint = "see what it waits for, or raise its timeout"
         return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT, hint)
     if ending.signal:
-        return StartError(f"was killed by {signals.name(ending.signal)}", ending.status)
+        hint = "the container's memory may have run out" if ending.signal == _KILL else ""
+        return StartError(f"was killed by {signals.name(ending.signal)}", ending.status, hint)
     if hook.identity is not None:
         from entrykit.steps import hook_user  # loaded already
 
@@ -211,6 +213,8 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         errors.NOT_FOUND: "it calls a program that is not there: see what it printed",
     }
     hint = hints.get(ending.status, "")
+    if hook.kind == kinds.SOURCED and not hint:
+        hint = "it runs with `set -e`: write `|| :` behind what may fail, its last command too"
     return StartError(f"failed with exit status {ending.status}", ending.status, hint)
 
 

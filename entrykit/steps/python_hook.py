@@ -122,7 +122,7 @@ class HookStart:
     def _asked(self) -> Changes:
         for name, value in self.env.items():
             if self._given.get(name) != value:
-                (raw_name, raw_value) = _raw_words([name, value], "start.env")
+                (raw_name, raw_value) = _raw_words([name, value], f"start.env[{name!r}]")
                 self._changes.set[raw_name] = raw_value
         self._changes.unset = [_raw(name) for name in self._given if name not in self.env]
         self._changes.options = _raw_words(self.options, "start.options")
@@ -133,7 +133,7 @@ class HookStart:
 
 def _raw_words(words: list[str], what: str) -> list[bytes]:
     if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
-        kind = "a dict of strings" if what == "start.env" else "a list of strings"
+        kind = "a string" if what.startswith("start.env") else "a list of strings"
         raise StartError(f"{what} is to be {kind}", 1)
     return [_raw(word) for word in words]
 
@@ -263,7 +263,29 @@ def _raised(error: BaseException, path: str) -> "Problem":
     if isinstance(error, SyntaxError) and not line:
         return "", f"is not Python: {error.msg}, line {error.lineno}", "correct it"
     where = f" in line {line}" if line else ""
-    return "", f"raised {log.text(_raw(type(error).__name__))}{where}", "its traceback stands above"
+    name = _named(error, path)
+    what = f": {log.text(_raw(name))}" if name else ""
+    kind = log.text(_raw(type(error).__name__))
+    return "", f"raised {kind}{where}{what}", "its traceback stands above"
+
+
+def _named(error: BaseException, path: str) -> str:
+    """Return the name that an exception is about, "" where it may be a value that is secret.
+
+    That is a module, a name of Python's, and a key (`os.environ["NAME"]`) or a file that stands in
+    the source as it is, in quotes.
+    """
+    if isinstance(error, (ImportError, NameError)):
+        return error.name or ""
+    name = error.args[0] if isinstance(error, KeyError) and error.args else None
+    name = name or getattr(error, "filename", None)
+    if not isinstance(name, str):
+        return ""
+    try:
+        source, raw = files.read(_raw(path), SOURCE_LIMIT_BYTES), _raw(name)
+    except (StartError, UnicodeError):
+        return ""
+    return name if b"'%s'" % raw in source or b'"%s"' % raw in source else ""
 
 
 def _outcome(

@@ -313,10 +313,12 @@ def read_value(path: bytes, file_name: str) -> bytes:
             ((_, message, hint),) = error.problems
             if "no such file" in message:
                 hint = f"mount it there, or change {file_name}"
-            raise StartError(message, hint=hint) from None
-        message = f"cannot read the file that {file_name} names"
-        raise StartError(message, hint="it is no absolute path") from None
+            raise StartError(message, hint=hint or f"change {file_name}") from None
+        message = f"cannot read the file that {file_name} names: it is no absolute path"
+        name = file_name.removesuffix("_FILE")
+        raise StartError(message, hint=f"a value itself is {name}'s") from None
     value = content.rstrip(b"\n").removesuffix(b"\r")
     if b"\0" in value:
-        raise StartError(f"cannot use {log.text(path)}: it holds a NUL byte")
+        message = f"cannot use {log.text(path)}: it holds a NUL byte"
+        raise StartError(message, hint=f"change {file_name}")
     return value

@@ -105,6 +105,7 @@ def find(tree: Tree, problems: rendering.Problems) -> None:
             names = sorted(os.listdir(directory))
         except OSError as error:
             _, message, hint = files.cannot("read the templates in", directory, error).problems[0]
+            hint = hint or "it is `from` in [templates]: make it, or name another"
             problems.add("", message, hint)
             continue
         identity = (status.st_dev, status.st_ino)

@@ -402,6 +402,37 @@ def test_a_comment_that_is_meant_for_settings_is_read_or_found(
     assert found_in(image) == ({("unread-settings", path, 2)} if is_found else set())
 
 
+@pytest.mark.parametrize(
+    ("first", "is_found"),
+    [
+        ("#!/bin/sh -e -u", True),
+        ("#! /bin/bash -eu -o pipefail", True),
+        ("#!/bin/sh -eu ", False),
+        ("#!/usr/bin/env -S bash -e -u", False),
+    ],
+)
+def test_options_that_a_shell_is_given_as_one_word_are_found(
+    image: Path, first: str, *, is_found: bool
+) -> None:
+    hook(image, "10-a.sh", f"{first}\n:\n")
+    path = f"{faulty_image.DERIVED}/10-a.sh"
+    assert found_in(image) == ({("interpreter", path, 1)} if is_found else set())
+
+
+def test_a_here_document_without_an_end_is_found_though_bash_only_warns(image: Path) -> None:
+    hook(image, "10-a.sh", "#!/bin/bash\ncat <<EOF\nx\n EOF\n")
+    path = f"{faulty_image.DERIVED}/10-a.sh"
+    assert found_in(image) == {("shell-syntax", path, 4)}
+
+
+@pytest.mark.shells
+@pytest.mark.parametrize("shell", ["mksh", "zsh"])
+def test_other_shells_are_asked(image: Path, shell: str) -> None:
+    hook(image, "10-a", f"#!{shutil.which(shell, path=SEARCH_PATH)}\n:\nfi\n")
+    path = f"{faulty_image.DERIVED}/10-a"
+    assert found_in(image) == {("shell-syntax", path, 3)}
+
+
 def test_what_a_runner_of_a_known_language_runs_is_looked_into(image: Path) -> None:
     (image / faulty_image.CONFIG).write_text(
         f'[runners]\n".run" = ["sh", "-e"]\n".pyr" = ["{sys.executable}"]\n', encoding="utf-8"

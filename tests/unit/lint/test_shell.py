@@ -106,6 +106,7 @@ def test_what_a_script_reads_is_found(script: str) -> None:
         "x=$((cd a; ls) | wc)",
         "((cd a); (ls))",
         "command -v A",
+        'eval "A=\\$1"; echo $A',
         "printenv >A; printenv | A",
         "A=$(printenv); A",
     ],
