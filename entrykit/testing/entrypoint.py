@@ -1,6 +1,5 @@
 """The fixture's object: starts with what a test gives, in the backend that was chosen."""
 
-import ast
 import contextlib
 import signal as signals
 import tempfile
@@ -11,7 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 from entrykit.testing import given as giving
-from entrykit.testing import process, sandbox
+from entrykit.testing import process, report, sandbox
 from entrykit.testing.given import FileGiven, Given, HooksGiven, Project
 from entrykit.testing.outcome import Outcome, Unseen
 from entrykit.testing.session import Place, Session, TooSlow, exit_status, signal_name
@@ -104,30 +103,20 @@ class Start:
 
     def _raw(self) -> dict[str, Any]:
         ended = self.session.ended or {}
-        report = _read_report(ended["report"])
-        if "refused" in report:
-            message = f"the start could not be made: {report['refused']}"
+        told = report.read(ended["report"])
+        if "refused" in told:
+            message = f"the start could not be made: {told['refused']}"
             raise RuntimeError(message)
         return {
             "exit_status": exit_status(ended["ended"]),
             "seconds": ended["seconds"],
             "stdout": bytes(self.session.stdout),
             "stderr": bytes(self.session.stderr),
-            "hooks": report.get("hooks", []),
-            "handoff": report.get("handoff"),
+            "hooks": told.get("hooks", []),
+            "handoff": told.get("handoff"),
             "changes": ended["changes"],
             "killed_for": ended.get("limit", ""),
         }
-
-
-def _read_report(content: bytes) -> dict[str, Any]:
-    """Return what a start wrote of itself; nothing of what a hook has written over it."""
-    try:
-        report = ast.literal_eval(content.decode())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return {}
-    is_whole = isinstance(report, dict) and ("refused" in report or "hooks" in report)
-    return report if is_whole else {}
 
 
 class Restartable(Outcome):

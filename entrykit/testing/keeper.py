@@ -303,8 +303,10 @@ def _machine_wide(proc: str) -> "list[str]":
     """Return what can be written to in a /proc, and is no process's: the machine's own."""
     found = []
     for name in os.listdir(proc):
+        if name.isdigit():
+            continue
         status = os.lstat(f"{proc}/{name}")
-        if name.isdigit() or stat.S_ISLNK(status.st_mode):
+        if stat.S_ISLNK(status.st_mode):
             continue
         if stat.S_ISDIR(status.st_mode) or status.st_mode & 0o222:
             found.append(name)
