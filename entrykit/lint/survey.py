@@ -1,5 +1,6 @@
 """Looks at an image: its configuration, its hook directories, its hooks and its templates."""
 
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from entrykit.lint.variables import Read
 from entrykit.settings import configuration as configurations
 from entrykit.settings import lines, record
 from entrykit.steps import configure, discover, order, search
-from entrykit.system import files, log
+from entrykit.system import files, log, users
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Survey:
             result += variables.declared_secrets(
                 settings.configuration, self.target.configuration, self._lines
             )
+        result += self._unknown_user(settings)
         result += _ties(found.hooks)
         result += _replaced(own, listings)
         reads: list[Read] = []
@@ -142,6 +144,23 @@ class Survey:
                 self.found.append(
                     findings.make("unknown-hook", path, line, message, "[hooks] takes file names")
                 )
+
+    def _unknown_user(self, settings: "Settings") -> list[Finding]:
+        """Find that the image does not know the command's user; what is no image knows nobody."""
+        path, line = self.target.configuration, self._lines.get(("user",), 0)
+        is_image = self.target.directories is None and os.path.lexists(files.place(users.PASSWD))
+        if path is None or not line or not is_image or not settings.user:
+            return []
+        try:
+            users.identity(settings.user)
+        except StartError as error:
+            return [
+                findings.make(
+                    "configuration", path, line, f"{where}: {told}" if where else told, mend
+                )
+                for where, told, mend in error.problems
+            ]
+        return []
 
     def _undeclared_secrets(self, hook: "Hook", settings: "Settings") -> list[Finding]:
         """Find the secrets that a hook names and nobody declares; with env-dirs nobody knows."""
