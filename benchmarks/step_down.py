@@ -87,7 +87,10 @@ def prepare(directory: Path, python: str) -> dict[str, Column]:
         BAKED_USER: (launchers["user"],),
     }
     needs_source = {EXEC: source}
-    return {way: Column(argv, needs_source.get(way, {}), False) for way, argv in words.items()}
+    return {
+        way: Column(argv, needs_source.get(way, {}), runs_hooks=False)
+        for way, argv in words.items()
+    }
 
 
 def console_script(directory: Path, python: str) -> str:

@@ -66,6 +66,7 @@ class Survey:
             result += variables.declared_secrets(
                 settings.configuration, self.target.configuration, self._lines
             )
+        result += self._unknown_user(settings)
         result += _ties(found.hooks)
         result += _replaced(own, listings)
         reads: list[Read] = []
@@ -176,6 +177,23 @@ class Survey:
                     told = f"{where}: {message}" if where else message
                     result.append(findings.make("user", path, line, told, mend))
         return result
+
+    def _unknown_user(self, settings: "Settings") -> list[Finding]:
+        """Find that the image does not know the command's user; what is no image knows nobody."""
+        path, line = self.target.configuration, self._lines.get(("user",), 0)
+        is_image = self.target.directories is None and os.path.lexists(files.place(users.PASSWD))
+        if path is None or not line or not is_image or not settings.user:
+            return []
+        try:
+            users.identity(settings.user)
+        except StartError as error:
+            return [
+                findings.make(
+                    "configuration", path, line, f"{where}: {told}" if where else told, mend
+                )
+                for where, told, mend in error.problems
+            ]
+        return []
 
     def _undeclared_secrets(self, hook: "Hook", settings: "Settings") -> list[Finding]:
         """Find the secrets that a hook names and nobody declares; with env-dirs nobody knows."""

@@ -122,6 +122,7 @@ def cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
     hints = {
         errno.EACCES: "make it executable, and its directories searchable",
         errno.ENOEXEC: "it has no #! line, or it is for another architecture",
+        errno.EAGAIN: "its user has as many processes as its limit allows: raise `ulimit -u`",
         errno.E2BIG: "arguments and environment together are larger than the kernel takes",
     }
     status = errors.NOT_FOUND if isinstance(error, NotADirectoryError) else errors.CANNOT_EXECUTE

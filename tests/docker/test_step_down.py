@@ -47,7 +47,6 @@ ann
     [
         {},
         {"cap_drop": ["ALL"], "cap_add": ["SETUID", "SETGID"]},
-        {"privileged": True},
         {"init": True},
     ],
     ids=str,

@@ -593,3 +593,31 @@ def test_the_hook_for_pre_commit_is_what_is_documented(tmp_path: Path) -> None:
     assert pattern.search("docker-entrypoint.d/10-a.sh")
     assert pattern.search("image/entrykit.toml")
     assert not pattern.search("README.md")
+
+
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        ("app", ""),
+        ("1500:1500", ""),
+        ("nosuch", "there is no user 'nosuch' in /etc/passwd"),
+        ("app:nosuch", "there is no group 'nosuch' in /etc/group"),
+        ("broken", "/etc/passwd:2: the line is broken: it has 2 fields instead of 7"),
+    ],
+)
+def test_a_user_whom_the_image_does_not_know_is_found(image: Path, user: str, says: str) -> None:
+    (image / "etc" / "passwd").write_text(
+        "app:x:1500:1500::/:/bin/sh\nbroken:x\n", encoding="utf-8"
+    )
+    (image / faulty_image.CONFIG).write_text(f'umask = "022"\nuser = "{user}"\n', encoding="utf-8")
+    ended = check(image)
+    assert ended.returncode == (1 if says else 0)
+    assert ended.stdout.startswith(
+        f"{image}/{faulty_image.CONFIG}:2: error configuration: {says}" if says else ""
+    )
+
+
+def test_where_there_is_no_etc_passwd_no_user_is_looked_for(image: Path) -> None:
+    """What a build copies over another image."""
+    (image / faulty_image.CONFIG).write_text('user = "app"\n', encoding="utf-8")
+    assert check(image).returncode == 0

@@ -192,8 +192,13 @@ def test_the_configuration_of_a_baked_start_steps_down(
 ) -> None:
     launcher, file = tmp_path / "entrypoint", tmp_path / "e.toml"
     file.write_text('user = "app"\numask = "027"\nno-new-privileges = true\n', encoding="utf-8")
-    baked = bake(python, package, "--config", str(file), "--output", str(launcher))
+    # Where the user is known: elsewhere the bake ends with that.
+    unknown = bake(python, package, "--config", str(file), "--output", str(launcher))
+    words = [python, "-m", "entrykit", "bake", f"--config={file}", f"--output={launcher}"]
+    baked = users.run(words, PYTHONPATH=str(package))
     assert baked.returncode == 0, baked.stderr
+    assert unknown.returncode == 78
+    assert f"entrykit: {file}:1: there is no user 'app' in /etc/passwd" in unknown.stderr
     found = users.become([str(launcher)])
     assert found.shown == (1500, 1500, {50, 100, 1500}, "/srv/app")
     assert (field(found, "Umask"), field(found, "NoNewPrivs")) == ("0027", "1")
@@ -244,18 +249,15 @@ def test_the_stepped_down_command_reads_its_htpasswd_file_and_cannot_change_it(
     users: Users, tmp_path: Path
 ) -> None:
     """Also where root may not change owners."""
+    look = 'stat -c "%a %u:%g" "$2"; cut -d: -f1 "$2"; : >>"$2"'
     (tmp_path / "e.toml").write_text(
-        'user = "app"\n[htpasswd]\nusername = "U"\npassword = "P"\n', encoding="utf-8"
+        f"program = ['sh', '-c', '{look}', 'sh']\nuser = 'app'\n"
+        "[htpasswd]\nusername = 'U'\npassword = 'P'\noption = '-f'\n",
+        encoding="utf-8",
     )
     words = [sys.executable, "-m", "entrykit", "run", f"--config={tmp_path}/e.toml"]
-    look = 'f=/run/entrykit/htpasswd; stat -c "%a %u:%g" $f; cut -d: -f1 $f; : >>$f'
     for before in ((), WITH_BOTH):
-        ended = users.run(
-            [*words, f"--hooks={tmp_path}", "--", "sh", "-c", look],
-            before=before,
-            U="ann",
-            P="hush",
-        )
+        ended = users.run([*words, "--hooks=/media"], before=before, U="ann", P="hush")
         assert ended.stdout == "640 0:1500\nann\n", ended.stderr
         assert ended.returncode == 2, "it cannot be written"
 
@@ -299,3 +301,21 @@ def test_there_need_be_no_files_for_a_number() -> None:
         env={"PATH": SEARCH_PATH, "PYTHONPATH": path, "HOME": "/x"},
     )  # fmt: skip
     assert "HOME=/\n" in ended.stdout, ended.stderr
+
+
+@pytest.mark.parametrize("way", OWN)
+def test_a_user_with_too_many_processes_is_named_as_the_reason(users: Users, way: str) -> None:
+    other = subprocess.Popen(
+        ["setpriv", "--reuid=1500", "--regid=1500", "--clear-groups", "cat"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    # A line comes back: it is that user by now.
+    assert other.stdin is not None
+    assert other.stdout is not None
+    other.stdin.write(b"x\n")
+    other.stdin.flush()
+    other.stdout.readline()
+    found = users.become(OWN[way]("app"), before=["prlimit", "--nproc=0"])
+    other.communicate()
+    assert found.status == 126
+    assert "(its user has as many processes as its limit allows: raise `ulimit -u`)" in found.said

@@ -4,9 +4,12 @@ What gosu's own tests promise stands here as tests of the same name, run against
 too: what no peer passes is noticed, and where one fails is written down.
 """
 
+import re
+from pathlib import Path
+
 import pytest
 
-from .peers import OWN, PEERS, Became, Shown, Users
+from .peers import OWN, PEERS, ROOT, Became, Shown, Users
 
 pytestmark = [pytest.mark.root, pytest.mark.namespace]
 
@@ -210,3 +213,23 @@ def test_there_is_no_promise_that_no_peer_keeps() -> None:
     kept_by_none = {spec for spec in STEPS if ("gosu", spec) in OTHERWISE and ":" not in spec}
     assert refused_by_none == OURS_ALONE
     assert kept_by_none == {"homeless", "1516"}
+
+
+@pytest.mark.gosu
+def test_gosu_takes_roots_group_from_a_line_with_a_broken_gid(users: Users) -> None:
+    assert became(users, "gosu", "member").groups == {0}
+
+
+PAGE = (ROOT / "docs" / "step-down.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_what_is_said(users: Users) -> None:
+    assert became(users, "run", "letters").said in PAGE
+    refused = users.become(OWN["run"]("app"), before=["setpriv", "--bounding-set=-all"])
+    assert refused.said in PAGE
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_[a-z_]+)`", PAGE))))
+def test_each_test_that_the_page_names_is_there(name: str) -> None:
+    places = Path(__file__).parent.glob("test_*.py")
+    assert any(f"def {name}(" in path.read_text(encoding="utf-8") for path in places)
