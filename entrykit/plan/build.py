@@ -17,8 +17,6 @@ from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from entrykit.plan.record import Command, Plan, Problem, Process
     from entrykit.steps.state import Start
 
@@ -32,18 +30,20 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     log.keep(said)
     redaction = Redaction()
     sources = configuration.Sources(this.settings, words)
+    refusal = _step_down(this)
     is_open = gate.is_open(this.command, this.settings.program, this.settings.other_commands)
     variables, problems = environment.resolve(this, sources, redaction, is_open=is_open)
-    problems += _identify(this)
     found, more = hooks.find(this, sources, redaction, is_open=is_open)
-    problems += more
+    problems = [*(refusal.problems if refusal else ()), *problems, *more]
+    if this.identity:
+        this.environment.set(b"HOME", this.identity.home)
     entries = environment.of_command(this, redaction)
     will_run = any(hook["runs"] for hook in found["hooks"])
     command, notes = _command(this, redaction, is_final=not will_run)
     log.keep(None)
     return {
         "format": FORMAT,
-        "status": errors.CONFIG if problems else 0,
+        "status": refusal.status if refusal else errors.CONFIG if problems else 0,
         "problems": [_problem(problem) for problem in problems],
         "notes": notes,
         "log": said,
@@ -57,14 +57,14 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     }
 
 
-def _identify(this: "Start") -> "Sequence[errors.Problem]":
-    """Set whom the command is to run as; return what is wrong with that."""
+def _step_down(this: "Start") -> "StartError | None":
+    """Learn whom the command would run as; return what the start would say, where it cannot."""
     if this.settings.user:
         try:
             this.identity = step_down.wanted(this.settings.user)
         except StartError as error:
-            return error.problems
-    return ()
+            return error
+    return None
 
 
 def _problem(problem: "errors.Problem") -> "Problem":
