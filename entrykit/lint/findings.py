@@ -32,6 +32,7 @@ CODES: dict[str, tuple[str, str]] = {
     "empty": (WARNING, "a file is skipped: it is empty"),
     "unknown-hook": (WARNING, "the configuration names a hook that is not there"),
     "order-tie": (WARNING, "two names differ in nothing that orders them"),
+    "climbing": (WARNING, "the user that the command runs as can change what root obeys"),
     "world-writable": (WARNING, "everybody can change what a start runs"),
     "undeclared-secret": (WARNING, "a hook names a secret that is not declared"),
     "secret-not-named": (WARNING, "a hook reads a secret that it does not name"),

@@ -9,7 +9,7 @@ from entrykit.lint.findings import Finding
 from entrykit.lint.variables import Read
 from entrykit.settings import configuration as configurations
 from entrykit.settings import lines, record
-from entrykit.steps import configure, discover, order, search
+from entrykit.steps import climbing, configure, discover, order, search
 from entrykit.system import files, log, users
 from entrykit.system.errors import StartError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from entrykit.steps.search import Listing
 
 _COMMENT = b"entrykit:"
+# What a finding of climbing says more exactly.
+_SAME_AS_CLIMBING = ("world-writable", "group-writable")
 
 
 class Survey:
@@ -39,7 +41,8 @@ class Survey:
         """Return all that is found, with the paths that whoever named the target would write."""
         with targets.entered(self.target):
             configuration = self._read_configuration()
-            settings = configure.Settings(self._told(), configuration)
+            path = self.target.configuration or configure.DEFAULT_PATH
+            settings = configure.Settings(self._told(), configuration, path)
             if self.target.directories is not None:
                 settings.hook_directories = self.target.directories
             listings = search.search(settings)
@@ -59,10 +62,10 @@ class Survey:
         own = [one for one in found.hooks if one.directory != search.STOCK_DIRECTORY]
         named = settings.hook_directories
         directories = [*search.HOOK_DIRECTORIES] if named is None else named
-        result = [one for path in directories for one in hooks.writable(path)]
+        places = [*directories, *filter(None, [self.target.configuration])]
+        result = [one for path in places for one in hooks.writable(path)]
         result += self._writable_above(directories)
         if self.target.configuration:
-            result += hooks.writable(self.target.configuration)
             result += variables.declared_secrets(
                 settings.configuration, self.target.configuration, self._lines
             )
@@ -79,7 +82,11 @@ class Survey:
             result += self._undeclared_secrets(hook, settings)
         if not self._is_broken:
             result += variables.compare(reads, self._given, settings.configuration)
-        return result
+        climbed = self._climbing(found, settings)
+        paths = {one.path for one in climbed}
+        return climbed + [
+            one for one in result if not (one.code in _SAME_AS_CLIMBING and one.path in paths)
+        ]
 
     def _writable_above(self, directories: list[bytes]) -> list[Finding]:
         """Find who can put another in the place of a hook directory or the configuration.
@@ -194,6 +201,23 @@ class Survey:
                 for where, told, mend in error.problems
             ]
         return []
+
+    def _climbing(self, found: "Discovery", settings: "Settings") -> list[Finding]:
+        """Find what a start as root would refuse to obey, where the image is this machine's own."""
+        user = settings.configuration["user"]
+        if not user or self.target.root or self.target.directories is not None:
+            return []
+        try:
+            identity = users.identity(user)
+        except StartError:
+            # It may be in the /etc/passwd that a container mounts.
+            return []
+        if not identity.uid:
+            return []
+        return [
+            findings.make("climbing", where.encode("utf-8", "surrogateescape"), 0, message, mend)
+            for where, message, mend in climbing.problems(settings, identity, found)
+        ]
 
     def _undeclared_secrets(self, hook: "Hook", settings: "Settings") -> list[Finding]:
         """Find the secrets that a hook names and nobody declares; with env-dirs nobody knows."""

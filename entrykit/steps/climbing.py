@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 _NAMED = 3
 _TRUST = 'trust = "any"'
 # They say which uid a name is: 0, if their writer likes.
-_USERS: "tuple[Obeyed, ...]" = ((users.PASSWD, "users", False), (users.GROUP, "groups", False))
+_USERS: "tuple[Obeyed, ...]" = (
+    (users.PASSWD, "the ids in it", False),
+    (users.GROUP, "the ids in it", False),
+)
 
 
 def check(settings: "Settings", identity: "Identity", found: "Discovery | None") -> None:

@@ -14,7 +14,7 @@ Not part of a plain start. Builtin modules only.
 
 import posix
 
-from entrykit.system import files
+from entrykit.system import files, log
 
 _LOOK = posix.O_PATH | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
@@ -143,6 +143,5 @@ def _is_outside(uid: int) -> bool:
 def _cannot_follow(name: bytes) -> OSError:
     import errno
 
-    from entrykit.system import log
-
-    return OSError(errno.ELOOP, f"others may have put the link {log.text(name)} in its way")
+    message = f"others may have put the link {log.text(name)} in its way; name where it leads to"
+    return OSError(errno.ELOOP, message)

@@ -9,6 +9,7 @@ from entrykit.system import files, writing
 from entrykit.system.errors import StartError
 
 _MODE = 0o711
+_OTHERS_WRITE, _STICKY = 0o022, 0o1000
 _FIRST_CHOICE = b"/run/entrykit"
 _OTHER_PARENTS = (b"/dev/shm", b"/tmp")
 # A link in the directory that says which process holds it.
@@ -23,6 +24,8 @@ def mend() -> str:
     Not just `--tmpfs /run`: the engine gives it the owner and mode of the image's /run.
     """
     user = posix.geteuid()
+    if user == 0:
+        return "mount one that root can write, and others only with the sticky bit: --tmpfs /tmp"
     return f"let uid {user} write to one: for instance --tmpfs /tmp, or --tmpfs /run:uid={user}"
 
 
@@ -32,9 +35,11 @@ def claim() -> bytes:
     /run/entrykit, else /dev/shm/entrykit-RANDOM, else /tmp/entrykit-RANDOM. One found in /run is
     used where it is the process's own user's and no living start holds it, and is emptied first.
     """
-    if _claim_first_choice(_FIRST_CHOICE):
+    if _may_use(_FIRST_CHOICE.rpartition(b"/")[0]) and _claim_first_choice(_FIRST_CHOICE):
         return _FIRST_CHOICE
     for parent in _OTHER_PARENTS:
+        if not _may_use(parent):
+            continue
         path = b"%s/entrykit-%s" % (parent, posix.urandom(8).hex().encode())
         try:
             writing.make_directory(path, _MODE)
@@ -67,6 +72,21 @@ def remove(path: bytes) -> None:
     except OSError:
         return
     release(path)
+
+
+def _may_use(parent: bytes) -> bool:
+    """Tell whether what root makes in a directory stays there.
+
+    An emptyDir volume of Kubernetes is of mode 0777, without the sticky bit: a process of another
+    container could put its own directory into the place, and root would do what is asked for there.
+    """
+    if posix.geteuid() != 0:
+        return True
+    try:
+        mode = posix.stat(parent).st_mode
+    except OSError:
+        return False
+    return not mode & _OTHERS_WRITE or bool(mode & _STICKY)
 
 
 def _claim_first_choice(path: bytes) -> bool:

@@ -60,10 +60,20 @@ class Writer:
     def writable(self, path: bytes, *, is_listed: bool = False) -> list[bytes]:
         """Return what the user can write of all that leads to a path, and of what lies there.
 
-        With `is_listed` the names in the directory that lies there count, too. Raises OSError where
-        nothing is there, or it cannot be told.
+        With `is_listed` the names in the directory that lies there count, too. What is missing, or
+        has another kind than before, where the user can write may be there again when it is used:
+        that directory is returned. Elsewhere that raises OSError, as where it cannot be told.
         """
         found: list[bytes] = []
+        try:
+            self._follow(path, found, is_listed=is_listed)
+        except OSError:
+            if not found:
+                raise
+        return list(dict.fromkeys(found))
+
+    def _follow(self, path: bytes, found: list[bytes], *, is_listed: bool) -> None:
+        """Add what the user can write to `found`, as far as the path can be followed."""
         left = _parts(path if path.startswith(b"/") else posix.getcwdb() + b"/" + path)
         here, links = b"/", 0
         while left:
@@ -72,9 +82,13 @@ class Writer:
                 here = here.rpartition(b"/")[0] or b"/"
                 continue
             place = here.rstrip(b"/") + b"/" + name
-            status, _ = self._look_at(place)
+            try:
+                status, _ = self._look_at(place)
+            except FileNotFoundError:
+                self._add(here, found)
+                raise
             if self._can_replace(here, place, status):
-                found.append(here)
+                self._add(here, found)
             if not files.is_link(status.st_mode):
                 here = place
                 continue
@@ -86,13 +100,17 @@ class Writer:
             if target.startswith(b"/"):
                 here = b"/"
             left += _parts(target)
-        status, way = self._look_at(here)
+        status, _ = self._look_at(here)
         # What somebody writes to /dev/null changes nothing of it.
-        if way and (is_listed or files.is_regular(status.st_mode)):
-            found.append(here)
-            self.ways[here] = way
+        if is_listed or files.is_regular(status.st_mode):
+            self._add(here, found)
         self._check_is_it(path, status)
-        return list(dict.fromkeys(found))
+
+    def _add(self, place: bytes, found: list[bytes]) -> None:
+        """Add a file or directory to `found` if the user can write it."""
+        if way := self._look_at(place)[1]:
+            found.append(place)
+            self.ways[place] = way
 
     def _look_at(self, place: bytes) -> "tuple[posix.stat_result, Way | None]":
         """Return a file's status, and how the user can write it."""
@@ -134,10 +152,7 @@ class Writer:
         if is_safe and self.uid not in (status.st_uid, entry.st_uid):
             return False
         inner, outer = mounts.id_of(place), mounts.id_of(directory)
-        if inner and outer and inner != outer:
-            return False
-        self.ways[directory] = way
-        return True
+        return not (inner and outer and inner != outer)
 
     @staticmethod
     def _check_is_it(path: bytes, status: posix.stat_result) -> None:

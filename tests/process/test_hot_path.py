@@ -186,6 +186,25 @@ def test_a_baked_start_pays_only_for_what_is_declared(
     assert bool(heavy) == bool(loads & {"re", "json"})
 
 
+STEP_DOWN = {
+    "entrykit.steps.climbing", "entrykit.steps.step_down", "entrykit.system.mounts",
+    "entrykit.system.privileges", "entrykit.system.users", "entrykit.system.writers",
+}  # fmt: skip
+
+
+@pytest.mark.root
+def test_a_step_down_costs_builtin_modules_only(
+    python: str, package: Path, bare: set[str], tmp_path: Path
+) -> None:
+    launcher, file = tmp_path / "entrypoint", tmp_path / "e.toml"
+    file.write_text('user = "1500"\n', encoding="utf-8")
+    baked = bake(python, package, "--config", str(file), "--output", str(launcher))
+    assert baked.returncode == 0, baked.stderr
+    loaded = modules(python, BAKED_START.format(launcher=os.fspath(launcher))) - bare
+    assert ours(loaded) - {"entrykit.launcher"} == OURS | STEP_DOWN
+    assert loaded - ours(loaded) <= BUILTIN | {"_signal", "marshal", "posix"}
+
+
 def test_a_hook_that_was_done_costs_builtin_modules_only(
     python: str, code: str, bare: set[str], tmp_path: Path
 ) -> None:

@@ -21,15 +21,15 @@ from types import FrameType
 import pytest
 
 from entrykit.commands import render
-from entrykit.settings import configuration
-from entrykit.steps import command, discover, journal, kinds
+from entrykit.settings import configuration, record
+from entrykit.steps import climbing, command, discover, journal, kinds, search
 from entrykit.steps.changes import Directories
 from entrykit.steps.configure import Settings
 from entrykit.steps.inherited import Environment, Inherited
 from entrykit.steps.python_hook import HookStart
 from entrykit.steps.state import Start
 from entrykit.stock import htpasswd, templates
-from entrykit.system import ownership, runtime, writing
+from entrykit.system import ownership, runtime, users, writing
 from entrykit.system.errors import StartError
 
 from .starts import PATIENCE_SECONDS
@@ -59,7 +59,7 @@ class Arena:
             (self.protected / name).chmod(0o600)
         (self.protected / LEFTOVER).write_text("kept")
         os.utime(self.protected / LEFTOVER, (OLD, OLD))
-        self.before = self._state()
+        self.before = self.state()
         self.theirs = place / "theirs"
         self.target = self.theirs / "target"
         self.target.mkdir(parents=True)
@@ -70,7 +70,8 @@ class Arena:
         for path in (self.theirs, self.target, self.pool):
             os.chown(path, UID, UID)
 
-    def _state(self) -> dict[str, tuple[int, int, int, bytes]]:
+    def state(self) -> dict[str, tuple[int, int, int, bytes]]:
+        """Return all that is protected: mode, owner and content, by path."""
         found = {}
         for path in (self.protected, *self.protected.rglob("*")):
             status = path.lstat()
@@ -80,7 +81,7 @@ class Arena:
 
     def check(self) -> None:
         """Assert that nothing outside has changed."""
-        assert self._state() == self.before
+        assert self.state() == self.before
 
     def in_target(self, *names: str) -> Swaps:
         """Return the swaps of the directory itself, and of each name in it for all there is."""
@@ -330,6 +331,32 @@ def test_the_runtime_directory_is_made_and_emptied_nowhere_else(
         writing.write(claimed + b"/page", b"new", 0o600)
         runtime.remove(claimed)
 
+    race(arena, swaps, act)
+
+
+def test_what_is_swapped_is_never_taken_for_what_only_root_can_write(arena: Arena) -> None:
+    hooks = arena.target / "hooks"
+    hooks.mkdir()
+    (arena.protected / "hooks").mkdir()
+    for directory in (hooks, arena.protected / "hooks"):
+        (directory / "10-a.sh").write_text("#!/bin/sh\n")
+        (directory / "10-a.sh").chmod(0o755)
+    arena.before = arena.state()
+    settings = Settings({"hooks": os.fsencode(hooks)}, record.empty(), b"/missing")
+    listings = search.search(settings)
+    found = discover.discover(settings, listings, b"/bin")
+    assert found.hooks
+    identity = users.identity(f"{UID}:{UID}")
+
+    def act() -> None:
+        assert climbing.problems(settings, identity, found)
+
+    swaps = [
+        *arena.in_target("hooks"),
+        (str(arena.theirs / "target"), "file", ""),
+        (str(arena.theirs), "file", ""),
+        (str(hooks), "link", str(arena.protected / "hooks")),
+    ]
     race(arena, swaps, act)
 
 

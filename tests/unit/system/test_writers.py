@@ -169,6 +169,13 @@ def test_what_is_missing_is_an_error(place: Path) -> None:
         found(place.parent / "loop")
 
 
+def test_what_is_missing_where_the_user_can_write_is_only_not_there_yet(place: Path) -> None:
+    place.parent.chmod(0o1777)
+    assert set(found(place.parent / "none")) == {str(place.parent)}
+    assert set(found(place.parent / "none" / "deeper")) == {str(place.parent)}
+    assert set(found(place / "below a file")) == {str(place.parent)}
+
+
 def test_a_descriptor_counts_by_its_file(place: Path) -> None:
     with place.open() as file:
         descriptor = Path(f"/proc/self/fd/{file.fileno()}")
