@@ -36,7 +36,7 @@ PACKAGE = Path(entrykit.__file__).parent
 # What every start needs, and what those need beside it that are told something by a variable,
 # have hooks, have Python hooks, hooks with a user or hooks that run once, or step down; each with
 # all that it imports. Those that declare variables need what resolves them, and then what their
-# types, those that are not given, or env-dirs need.
+# types, those that are not given, env-dirs or secrets need, which all that have hooks need.
 _GROUPS = (
     ("entrykit.boot",),
     ("entrykit.steps.variables",),
@@ -45,8 +45,9 @@ _GROUPS = (
     ("entrykit.steps.near_misses",),
     ("entrykit.steps.sources",),
     ("entrykit.settings.options", "entrykit.settings.hook"),
-    ("entrykit.steps.discover", "entrykit.steps.hook", "entrykit.system.secrets"),
+    ("entrykit.system.secrets",),
     ("entrykit.system.kernel",),
+    ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),
     ("entrykit.steps.hook_user",),
     ("entrykit.steps.python_apart",),

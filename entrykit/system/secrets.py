@@ -1,8 +1,9 @@
-"""Owns what shows secrets to other processes: the environment block, core dumps, ptrace.
+"""Owns secrets where they come in from files, and where others could look into what holds them.
 
 Its rule: before the first child of a start is there, what /proc shows of the start's environment is
-wiped, and a start that holds secrets can no longer be looked into. Both are care where they cannot
-be had (no /proc, python3-minimal): a start goes on without.
+wiped, and a start that holds secrets can no longer be looked into. Where that cannot be had (no
+/proc, python3-minimal) a start goes on without. Whom a secret is given to is decided elsewhere:
+`steps.environment` for the command, `steps.state` for hooks.
 
 Imported by every start with a hook: builtin modules only.
 """
@@ -18,6 +19,30 @@ if TYPE_CHECKING:
 
 # Of /proc/self/stat, counted from the state, which is field 3 (proc(5)).
 _ENVIRONMENT_START, _ENVIRONMENT_END = 50 - 3, 51 - 3
+
+
+def read_value(path: bytes, file_name: str) -> bytes:
+    """Return what a secret's file holds, without the newlines at its end and one CR before them.
+
+    `file_name` is the variable that names it. What is no absolute path is not shown: it may be
+    the secret itself, by mistake.
+    """
+    try:
+        content = files.read(path, files.SECRET_LIMIT_BYTES)
+    except StartError as error:
+        if path.startswith(b"/"):
+            ((_, message, hint),) = error.problems
+            if "no such file" in message:
+                hint = f"mount it there, or change {file_name}"
+            raise StartError(message, hint=hint or f"change {file_name}") from None
+        message = f"cannot read the file that {file_name} names: it is no absolute path"
+        name = file_name.removesuffix("_FILE")
+        raise StartError(message, hint=f"a value itself is {name}'s") from None
+    value = content.rstrip(b"\n").removesuffix(b"\r")
+    if b"\0" in value:
+        message = f"cannot use {log.text(path)}: it holds a NUL byte"
+        raise StartError(message, hint=f"change {file_name}")
+    return value
 
 
 def wipe_environment(names: "Collection[bytes] | None" = None) -> None:

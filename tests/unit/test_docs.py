@@ -110,3 +110,27 @@ def test_a_link_leads_somewhere(page: str) -> None:
 
 def _operators() -> str:
     return (ROOT / "docs/operators.md").read_text(encoding="utf-8")
+
+
+def test_what_shows_that_a_defence_holds_is_there() -> None:
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 40
+    tests = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py"))
+    assert named - set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE)) == set()
+
+
+def test_each_attempt_that_is_listed_is_shown_to_fail() -> None:
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    for section in page.split("\n## "):
+        if section.startswith("What") and "| attempt |" in section:
+            rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+            assert rows
+            assert [row for row in rows if "`test_" not in row.split(" | ")[-1]] == []
+
+
+def test_each_module_that_handles_what_is_dangerous_is_there() -> None:
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    modules = re.findall(r"`(entrykit/[\w/]+\.py)`", page)
+    assert modules
+    assert [path for path in modules if not (ROOT / path).is_file()] == []
