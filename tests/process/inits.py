@@ -108,7 +108,7 @@ PEERS = (
         },
         known={
             "test_a_command_that_cannot_run_has_the_status_of_a_shell": _OWN_STATUS,
-            "test_a_signal_that_waits_already_reaches_the_command": "it unblocks all before the exec",
+            "test_a_signal_that_waits_already_reaches_the_command": "it unblocks all first",
             "test_its_parents_end_sends_the_signal_that_was_asked_for": _NO_OPTION,
             "test_orphans_are_reaped_by_one_that_is_not_pid1": _NO_SUBREAPER,
             "test_sigchld_that_was_sent_arrives": _SIGCHLD,
@@ -135,7 +135,6 @@ PEERS = (
             "test_a_signal_is_rewritten_or_dropped_as_told": _NO_OPTION,
             "test_it_suspends_itself_with_the_command_and_goes_on_with_it": _NOT_SUSPENDED,
             "test_its_parents_end_sends_the_signal_that_was_asked_for": _NO_OPTION,
-            "test_orphans_are_reaped_by_one_that_is_not_pid1": _NO_SUBREAPER,
             "test_sigchld_that_was_inherited_ignored_does_not_matter": _NOBODY,
             "test_sigchld_that_was_sent_arrives": _SIGCHLD,
             "test_statuses_that_are_as_good_as_0_are_0": _NO_OPTION,
