@@ -34,9 +34,9 @@ Exit status 78 where a start would fail on what was checked; nothing is written 
 
 PACKAGE = Path(entrykit.__file__).parent
 # What every start needs, and what those need beside it that are told something by a variable,
-# have hooks, have Python hooks or hooks that run once; each with all that it imports. Those that
-# declare variables need what resolves them, and then what their types, those that are not given, or
-# env-dirs need.
+# have hooks, have Python hooks or hooks that run once, or stay as an init; each with all that it
+# imports. Those that declare variables need what resolves them, and then what their types, those
+# that are not given, or env-dirs need.
 _GROUPS = (
     ("entrykit.boot",),
     ("entrykit.steps.variables",),
@@ -48,6 +48,7 @@ _GROUPS = (
     ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),
     ("entrykit.steps.once", "entrykit.steps.journal"),
+    ("entrykit.steps.init",),
 )
 # The kernel reads this much of a `#!` line (execve(2), since Linux 5.1; 127 before).
 _HASHBANG_LIMIT_BYTES = 127
