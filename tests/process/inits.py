@@ -114,7 +114,6 @@ PEERS = (
             "rewrites": ("-r", "15:3", "-r", "10:0", "-r", "1:12"),
         },
         known={
-            "test_a_shell_suspends_it_and_lets_it_go_on": _NOT_SUSPENDED,
             "test_one_in_the_background_that_reads_waits_for_the_foreground": _NOT_SUSPENDED,
             "test_a_command_that_cannot_run_has_the_status_of_a_shell": _OWN_STATUS,
             "test_a_signal_that_waits_already_reaches_the_command": "it unblocks all first",
@@ -129,6 +128,7 @@ PEERS = (
             "test_what_is_left_gets_term_and_the_time_to_clean_up": "it does not wait for it",
         },
         at_times={
+            "test_a_shell_suspends_it_and_lets_it_go_on": _NOT_SUSPENDED,
             "test_a_signal_before_the_commands_exec_is_not_lost": (
                 "between its fork and the exec a handler that does nothing takes it"
             ),
@@ -138,6 +138,7 @@ PEERS = (
         "catatonit",
         ("catatonit",),
         known={
+            "test_an_interactive_shell_has_job_control": "it blocks TSTP, for jobs too",
             "test_a_script_behind_it_has_the_terminal_again": _KEEPS_TERMINAL,
             "test_a_shell_suspends_it_and_lets_it_go_on": _NOT_SUSPENDED,
             "test_ctrl_z_does_not_stop_a_container_for_ever": _STOPPED,

@@ -80,24 +80,30 @@ def shell_line(through: Make, terminal: Terminal, *command: str) -> "tuple[Runni
     entrypoint = through("subreaper", is_pid1=False)
     terminal.patience_seconds = min(terminal.patience_seconds, entrypoint.patience_seconds)
     running = entrypoint.start(*BASH, given=terminal.given, directly=True)
-    terminal.type("PS1='>'; bind 'set enable-bracketed-paste off'; echo 'be''gin'\n")
-    terminal.wait_for("begin")
+    terminal.type("PS1='pro''mpt'\n")
+    terminal.wait_for("prompt")
     words = shlex.join([*entrypoint.words, *command])
     return running, f"ENTRYKIT_INIT=1 ENTRYKIT_LOG=quiet {words}"
 
 
 def test_an_interactive_shell_has_job_control(through: Make, terminal: Terminal) -> None:
     running = through().start(*BASH, given=terminal.given)
+    terminal.type("PS1='pro''mpt'\n")
+    terminal.wait_for("prompt")
     terminal.type("echo fla''gs=$-; sh -c 'echo be''gun; exec cat'\n")
     assert "m" in terminal.wait_for("begun").partition("flags=")[2].split()[0]
+    terminal.type("one\n")
+    terminal.wait_for("one\r\none")
     terminal.type(CTRL_Z)
     terminal.wait_for("Stopped")
-    terminal.type("echo sh''ell; fg; echo sta''tus=$?\n")
+    terminal.type("echo sh''ell; fg\n")
     terminal.wait_for("shell")
     terminal.wait_for("cat")
     terminal.type("to and fro\n")
     terminal.wait_for("to and fro\r\nto and fro")
     terminal.type(CTRL_C)
+    terminal.wait_for("prompt")
+    terminal.type("echo sta''tus=$?\n")
     terminal.wait_for("status=130")
     terminal.type("exit 7\n")
     assert running.end_promptly().status == 7
@@ -156,6 +162,7 @@ def test_a_shell_suspends_it_and_lets_it_go_on(through: Make, terminal: Terminal
     terminal.type("a line\n")
     terminal.wait_for("a line\r\na line")
     terminal.type(CTRL_C)
+    terminal.wait_for("prompt")
     terminal.type("echo sta''tus=$?\n")
     terminal.wait_for("status=130")
     terminal.type("exit\n")

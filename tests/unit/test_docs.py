@@ -14,7 +14,7 @@ PAGES = tuple(
     str(path.relative_to(ROOT))
     for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md"))
 )
-TO_COME = ("init", "user")
+TO_COME = ("user",)
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -110,3 +110,18 @@ def test_a_link_leads_somewhere(page: str) -> None:
 
 def _operators() -> str:
     return (ROOT / "docs/operators.md").read_text(encoding="utf-8")
+
+
+def test_the_tests_that_the_page_of_the_init_names_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/init.md").read_text(encoding="utf-8")))
+    files = [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/process/test_init*.py")]
+    there = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    assert named
+    assert named <= there
+
+
+def test_each_failure_of_a_peer_that_is_known_is_of_a_test_that_is_there() -> None:
+    known = (ROOT / "tests/process/inits.py").read_text(encoding="utf-8")
+    files = [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/process/test_init*.py")]
+    for name in re.findall(r'"(test_\w+)"', known):
+        assert any(f"def {name}(" in text for text in files), name
