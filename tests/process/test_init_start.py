@@ -182,14 +182,16 @@ def test_its_private_memory_is_that_of_a_bare_interpreter(own: Make, python: str
     )
     bare = subprocess.Popen([interpreter, "-IS", "-c", code], env={}, stdout=subprocess.PIPE)
     with bare:
-        assert bare.stdout is not None
-        bare.stdout.readline()
-        running = entrypoint.start(*WITNESS)
-        running.wait_for("ready")
-        wait_until_idle(running)
-        assert private_kib(running.pid) <= 1.2 * private_kib(bare.pid)
-        running.signal(signal.SIGKILL)
-        bare.kill()
+        try:
+            assert bare.stdout is not None
+            bare.stdout.readline()
+            running = entrypoint.start(*WITNESS)
+            running.wait_for("ready")
+            wait_until_idle(running)
+            assert private_kib(running.pid) <= 1.2 * private_kib(bare.pid)
+            running.signal(signal.SIGKILL)
+        finally:
+            bare.kill()
 
 
 def private_kib(pid: int) -> int:
