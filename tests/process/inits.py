@@ -76,6 +76,8 @@ _NO_TERM = "what is left gets no TERM: the kernel kills it with the namespace"
 _OWN_STATUS = "its own status says that it could not run the command, not why"
 _SIGCHLD = "it takes every SIGCHLD for one of the kernel's"
 _NOT_SUSPENDED = "it goes on when the command is suspended, so that a shell sees nothing"
+_KEEPS_TERMINAL = "it ends with the terminal in nobody's foreground"
+_STOPPED = "the command stands still for ever: nobody is there to let it go on"
 _NOBODY = "the kernel hands out no more statuses: it waits for ever"
 PEERS = (
     Init(
@@ -88,6 +90,11 @@ PEERS = (
             "death signal": ("-p", "SIGUSR1"),
         },
         known={
+            "test_a_script_behind_it_has_the_terminal_again": _KEEPS_TERMINAL,
+            "test_a_shell_suspends_it_and_lets_it_go_on": _NOT_SUSPENDED,
+            "test_ctrl_z_does_not_stop_a_container_for_ever": _STOPPED,
+            "test_in_the_background_it_leaves_the_terminal_to_the_shell": "it takes the terminal",
+            "test_one_in_the_background_that_reads_waits_for_the_foreground": _NOT_SUSPENDED,
             "test_a_closed_stdin_does_not_matter": "a closed stdin is fatal",
             "test_a_fault_that_was_sent_arrives": "it leaves them to the kernel",
             "test_a_signal_is_rewritten_or_dropped_as_told": _NO_OPTION,
@@ -107,8 +114,9 @@ PEERS = (
             "rewrites": ("-r", "15:3", "-r", "10:0", "-r", "1:12"),
         },
         known={
+            "test_one_in_the_background_that_reads_waits_for_the_foreground": _NOT_SUSPENDED,
             "test_a_command_that_cannot_run_has_the_status_of_a_shell": _OWN_STATUS,
-            "test_a_signal_that_waits_already_reaches_the_command": "unblocks all before the exec",
+            "test_a_signal_that_waits_already_reaches_the_command": "it unblocks all first",
             "test_its_parents_end_sends_the_signal_that_was_asked_for": _NO_OPTION,
             "test_orphans_are_reaped_by_one_that_is_not_pid1": _NO_SUBREAPER,
             "test_sigchld_that_was_sent_arrives": _SIGCHLD,
@@ -120,6 +128,7 @@ PEERS = (
             "test_what_is_left_gets_term_and_the_time_to_clean_up": "it does not wait for it",
         },
         at_times={
+            "test_a_shell_suspends_it_and_lets_it_go_on": _NOT_SUSPENDED,
             "test_a_signal_before_the_commands_exec_is_not_lost": (
                 "between its fork and the exec a handler that does nothing takes it"
             ),
@@ -129,13 +138,18 @@ PEERS = (
         "catatonit",
         ("catatonit",),
         known={
+            "test_an_interactive_shell_has_job_control": "it blocks TSTP, for jobs too",
+            "test_a_script_behind_it_has_the_terminal_again": _KEEPS_TERMINAL,
+            "test_a_shell_suspends_it_and_lets_it_go_on": _NOT_SUSPENDED,
+            "test_ctrl_z_does_not_stop_a_container_for_ever": _STOPPED,
+            "test_in_the_background_it_leaves_the_terminal_to_the_shell": "it takes the terminal",
+            "test_one_in_the_background_that_reads_waits_for_the_foreground": _NOT_SUSPENDED,
             "test_a_command_that_cannot_run_has_the_status_of_a_shell": _OWN_STATUS,
             "test_a_fault_that_was_sent_arrives": "it leaves them to the kernel",
             "test_a_signal_goes_to_the_whole_group_where_asked": _NO_OPTION,
             "test_a_signal_is_rewritten_or_dropped_as_told": _NO_OPTION,
             "test_it_suspends_itself_with_the_command_and_goes_on_with_it": _NOT_SUSPENDED,
             "test_its_parents_end_sends_the_signal_that_was_asked_for": _NO_OPTION,
-            "test_orphans_are_reaped_by_one_that_is_not_pid1": _NO_SUBREAPER,
             "test_sigchld_that_was_inherited_ignored_does_not_matter": _NOBODY,
             "test_sigchld_that_was_sent_arrives": _SIGCHLD,
             "test_statuses_that_are_as_good_as_0_are_0": _NO_OPTION,
