@@ -65,7 +65,7 @@ class Hook:
     def uid(self) -> int | None:
         """Return the uid of another user that it runs as, None for the start's own."""
         identity = self.identity
-        return None if identity is None or identity.uid == posix.geteuid() else identity.uid
+        return None if identity is None or identity.uid == posix.getuid() else identity.uid
 
 
 class Discovery:
