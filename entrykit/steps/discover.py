@@ -41,8 +41,8 @@ class Hook:
     """
 
     __slots__ = (
-        "directory", "goes_on", "home", "identity", "kind", "makes", "name", "once", "path", "redoes",
-        "secrets", "section", "set_by", "timeout_seconds", "user", "words",
+        "directory", "goes_on", "home", "identity", "kind", "makes", "name", "once", "path",
+        "redoes", "secrets", "section", "set_by", "timeout_seconds", "user", "words",
     )  # fmt: skip
 
     def __init__(self, name: bytes, directory: bytes, kind: str, words: list[bytes]) -> None:
