@@ -50,6 +50,7 @@ def test_each_kind_of_hook_runs_as_its_user(root: Entrypoint, name: str) -> None
         ("1500:1600", ["1500", "1600", "1600", "/"]),
         ("daemon:mail", ["1", "8", "8", HOME]),
         ("4294967294:0", ["4294967294", "0", "0", "/"]),
+        ("root:mail", ["0", "8", "8", "/root"]),
     ],
 )
 def test_a_spec_is_that_of_docker_run(root: Entrypoint, user: str, ids: list[str]) -> None:
