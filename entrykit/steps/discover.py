@@ -35,13 +35,14 @@ class Hook:
     `once` is the name under which its one run is remembered, "" for a hook that always runs;
     `makes` are the paths that it makes; `redoes` says that an interrupted run is done again.
     `user` is the spec of whom it is to run as, "" for the start's own, `identity` who that is: None
-    where it runs with the ids that the start has.
+    where it runs with the ids that the start has. `home` is that user's, None where the start's is
+    the hook's too.
     `set_by` says of each setting that is not a general one where it stands: BY_COMMENT, BY_TABLE.
     """
 
     __slots__ = (
-        "directory", "goes_on", "identity", "kind", "makes", "name", "once", "path", "redoes",
-        "secrets", "section", "set_by", "timeout_seconds", "user", "words",
+        "directory", "goes_on", "home", "identity", "kind", "makes", "name", "once", "path",
+        "redoes", "secrets", "section", "set_by", "timeout_seconds", "user", "words",
     )  # fmt: skip
 
     def __init__(self, name: bytes, directory: bytes, kind: str, words: list[bytes]) -> None:
@@ -60,12 +61,13 @@ class Hook:
         self.set_by: dict[str, str] = {}
         self.user = ""
         self.identity: Identity | None = None
+        self.home: bytes | None = None
 
     @property
     def uid(self) -> int | None:
         """Return the uid of another user that it runs as, None for the start's own."""
         identity = self.identity
-        return None if identity is None or identity.uid == posix.geteuid() else identity.uid
+        return None if identity is None or identity.uid == posix.getuid() else identity.uid
 
 
 class Discovery:

@@ -49,6 +49,7 @@ def resolve(found: "Discovery") -> None:
                 for where, message, hint in error.problems
             )
             continue
+        hook.home = identity.home
         if privileges.is_already(identity):
             continue
         hook.identity = identity

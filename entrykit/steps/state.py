@@ -137,8 +137,8 @@ class Start:
         """
         view = self.view(hook)
         environment = view.environment.plain(self.secrets - hook.secrets)
-        if hook.identity is not None:
-            environment[b"HOME"] = hook.identity.home
+        if hook.home is not None:
+            environment[b"HOME"] = hook.home
         environment[b"ENTRYKIT_HOOK"] = hook.name
         environment[b"ENTRYKIT_PROGRAM"] = view.command.words()[0]
         asked = self.directories_of(hook)

@@ -55,9 +55,7 @@ class ActingAs:
             posix.seteuid(self._identity.uid)
         except OSError as error:
             self._return()
-            shown = privileges.shown(self._identity)
-            message = f"cannot act as {shown}: {os_reason(error)}"
-            raise StartError(message, CANNOT_EXECUTE) from None
+            raise privileges.refused(self._identity, error) from None
 
     def __exit__(
         self,
@@ -182,7 +180,8 @@ def while_open(path: bytes, identity: "Identity", work: "Callable[[], None]") ->
 
     Raises StartError, and whatever `work` raises.
     """
-    posix.chmod(path, 0o731)
+    # Sticky: others of the group may not put anything in the place of what is the user's.
+    posix.chmod(path, 0o1731)
     try:
         with ActingAs(identity):
             work()

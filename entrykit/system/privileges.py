@@ -55,7 +55,7 @@ def step_down(identity: "Identity") -> None:
         _set_groups(identity)
         posix.setresuid(uid, uid, uid)
     except OSError as error:
-        raise _refused(identity, error) from None
+        raise refused(identity, error) from None
     if uid != 0:
         _drop_capabilities(identity)
         _try_to_regain(identity)
@@ -158,8 +158,8 @@ def _are_mapped(path: bytes, ids: list[int]) -> bool:
     )
 
 
-def _refused(identity: "Identity", error: OSError) -> StartError:
-    """Return the error of a change of ids that the kernel has refused."""
+def refused(identity: "Identity", error: OSError) -> StartError:
+    """Return the error, status 126, of a change of ids that the kernel has refused."""
     import errno  # even a builtin module costs 40 µs
 
     names = _lacking(identity)

@@ -103,6 +103,24 @@ def test_hooks_of_each_kind_run_as_their_user(
     assert "hush" not in outcome.stdout + outcome.stderr
 
 
+def test_without_a_place_for_changes_it_runs_all_the_same(engine: Engine, image: str) -> None:
+    outcome = start(
+        engine,
+        image,
+        shell(
+            "40-a.sh", "id -u; echo x >$ENTRYKIT_ENV/SH", settings=f"user={USER} on-error=continue"
+        ),
+        shell("50-b.envsh", "export SOURCED=$(id -u)"),
+        File("60-c.py", PYTHON.partition("    path")[0]),
+        script='echo "$SH $SOURCED $PY"',
+        ipc_mode="none",
+        environment={"ENTRYKIT_SKIP": "30-htpasswd.py"},
+        **RIGHTS["read-only"],
+    )
+    assert (outcome.status, outcome.stdout) == (0, f" {UID} {UID}\n"), outcome
+    assert str(UID) in outcome.log
+
+
 @pytest.mark.parametrize("rights", [RIGHTS["all"], RIGHTS["few"]], ids=["all", "few"])
 def test_a_stop_ends_it_and_its_processes(
     engine: Engine, image: str, rights: dict[str, Any]

@@ -33,6 +33,10 @@ WITH_HOOKS = {
     "entrykit.system.writing",
     "entrykit.settings.hook", "entrykit.settings.options", "entrykit.settings.values",
 }  # fmt: skip
+WITH_USERS = {
+    "entrykit.steps.hook_user", "entrykit.system.other_user", "entrykit.system.privileges",
+    "entrykit.system.users",
+}  # fmt: skip
 HOOKS_BUILTIN = {"time", "select", "fcntl"}
 
 NAMES = "print(*sorted(sys.modules), flush=True)"
@@ -121,6 +125,25 @@ def test_a_start_with_shell_hooks_loads_builtin_modules_only(
     loaded = modules(python, code, [f"ENTRYKIT_HOOKS={tmp_path}"]) - bare
     assert loaded >= {"entrykit.steps.hook"}
     assert ours(loaded) <= OURS | UNBAKED | WITH_HOOKS | {"entrykit.launcher"}
+    assert loaded - ours(loaded) <= BUILTIN | HOOKS_BUILTIN | {"_signal", "marshal", "posix"}
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["10-a.sh", "10-a.envsh"])
+def test_a_hook_with_a_user_costs_builtin_modules_only(
+    python: str, code: str, bare: set[str], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "20-b.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "20-b.sh").chmod(0o755)
+    hook = tmp_path / name
+    hook.write_text("#!/bin/sh\n# entrykit: user=1 on-error=continue\n", encoding="utf-8")
+    hook.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents[:-2]):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    loaded = modules(python, code, [f"ENTRYKIT_HOOKS={tmp_path}"]) - bare
+    assert loaded >= WITH_USERS
+    ours_only = OURS | UNBAKED | WITH_HOOKS | WITH_USERS | {"entrykit.launcher"}
+    assert ours(loaded) <= ours_only
     assert loaded - ours(loaded) <= BUILTIN | HOOKS_BUILTIN | {"_signal", "marshal", "posix"}
 
 
