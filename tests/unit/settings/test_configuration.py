@@ -244,9 +244,6 @@ def test_each_htpasswd_file_declares_its_variables_secret() -> None:
     assert parse(toml)["env"] == {"A": {"secret": True}, "B": {"secret": True}}
 
 
-
-
-
 @pytest.mark.parametrize("toml", ["init = false", "env-dirs = []", "env-files = []"])
 def test_what_holds_anyway_may_be_said(toml: str) -> None:
     assert parse(toml) == record.empty()
