@@ -5,11 +5,12 @@ itself gives lies in a directory of its own.
 """
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 from entrykit.testing.given import Given
-from entrykit.testing.outcome import Unseen
+from entrykit.testing.outcome import unseen
 
 NAME = "process"
 
@@ -17,20 +18,20 @@ NAME = "process"
 def told(given: Given, stubs: dict[str, bytes], place: Path) -> dict[str, Any]:
     """Return what the keeper is told; write what the start is given below `place`.
 
-    Raises Unseen where it would have to be written elsewhere.
+    Raises unittest.SkipTest where it would have to be written elsewhere.
     """
     outside = [path for path, _, _ in given.files if not Path(path).is_relative_to(place)]
     outside += [name for name in stubs if os.path.isabs(name)]
     if outside:
         message = f"the process backend writes no files to the machine, as {outside[0]}"
-        raise Unseen(message)
+        unseen(message)
     hooks, secrets, programs = place / "hooks", place / "secrets", place / "stubs"
     for directory in (hooks, secrets, programs):
         directory.mkdir()
     for name, inner, mode in given.hooks:
         _write(hooks / name, inner, mode)
     for name, value in given.secrets.items():
-        _write(secrets / name, value.encode(), 0o400)
+        _write(secrets / name, value, 0o400)
     for name, script in stubs.items():
         _write(programs / name, script, 0o755)
     config = place / "entrykit.toml"
@@ -48,5 +49,8 @@ def told(given: Given, stubs: dict[str, bytes], place: Path) -> dict[str, Any]:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    if stat.S_ISLNK(mode):
+        path.symlink_to(os.fsdecode(content))
+        return
     path.write_bytes(content)
     path.chmod(mode)

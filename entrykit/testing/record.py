@@ -14,6 +14,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
     from typing import Any
 
     from entrykit.steps.discover import Hook
@@ -113,25 +114,48 @@ class Boundaries:
                 _signal.pause()
 
     def watch(self) -> None:
-        """Come to a point before and after each hook, and each file that entrykit writes."""
+        """Come to points around each hook, and each file that entrykit writes or removes."""
+        from entrykit.steps import changes
         from entrykit.steps import hook as step
-        from entrykit.system import writing
+        from entrykit.system import runtime, writing
 
-        run, put = step.run, writing.put
+        def written(root: int, path: bytes, _: bytes) -> bytes:
+            return b"writing %s/%s" % (posix.readlink(b"/proc/self/fd/%d" % root), path)
 
-        def watched_run(hook: "Hook", start: "Start") -> None:
-            self.reach(b"before " + hook.name)
-            run(hook, start)
-            self.reach(b"after " + hook.name)
+        self._stand_around(step, "run", lambda hook, _: hook.name)
+        self._stand_around(writing, "put", written)
+        for name in ("remove", "clear"):
+            self._stand_around(writing, name, lambda path: b"removing " + path)
+        # What lies in the runtime directory is for one start alone: fewer points will do.
+        directories = changes.Directories
+        claimed, made = b"making the runtime directory", b"making the directories for changes"
+        self._stand_around(runtime, "claim", lambda: claimed, before=False)
+        self._stand_around(directories, "make", lambda _: made, before=False)
+        self._stand_around(directories, "read", lambda _: b"reading the changes", after=False)
+        self._stand_around(directories, "close", lambda _: b"the handoff", after=False)
 
-        def watched_put(root: int, path: bytes, temporary: bytes) -> None:
-            directory = posix.readlink(b"/proc/self/fd/%d" % root)
-            self.reach(b"before writing " + directory + b"/" + path)
-            put(root, path, temporary)
-            self.reach(b"after writing " + directory + b"/" + path)
+    def _stand_around(
+        self,
+        owner: "Any",
+        name: str,
+        say: "Callable[..., bytes]",
+        *,
+        before: bool = True,
+        after: bool = True,
+    ) -> None:
+        """Come to a point before and after each call of a function of a module or class."""
+        function = getattr(owner, name)
 
-        vars(step).update(run=watched_run)
-        vars(writing).update(put=watched_put)
+        def watched(*arguments: "Any") -> "Any":
+            what = say(*arguments)
+            if before:
+                self.reach(b"before " + what)
+            result = function(*arguments)
+            if after:
+                self.reach(b"after " + what)
+            return result
+
+        setattr(owner, name, watched)
 
 
 def _handoff(environment: "Environment", path: bytes, argv: list[bytes]) -> "dict[str, Any]":

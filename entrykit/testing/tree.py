@@ -84,11 +84,14 @@ class Tree:
         return found
 
     def put(self, path: str, content: bytes, mode: int, owner: "tuple[int, int]") -> None:
-        """Write a file, with the directories above it. Raises OSError."""
+        """Write a file, with the directories above it; a link by its mode. Raises OSError."""
         whole = f"{TREE}{path}"
         os.makedirs(os.path.dirname(whole), exist_ok=True)
         if os.path.lexists(whole):
             os.unlink(whole)
+        if stat.S_ISLNK(mode):
+            os.symlink(content, whole)
+            return
         descriptor = os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb", closefd=False) as file:

@@ -12,7 +12,7 @@ import pytest
 from entrykit.testing import sandbox, session
 
 TESTS = Path(__file__).parent / "everywhere" / "test_hooks.py"
-COUNT = 31
+COUNT = 32
 DEBIAN_PYTHON = "/usr/bin/python3"
 DOCKERFILE = b"""\
 FROM debian:bookworm-slim
@@ -54,7 +54,7 @@ def test_all_pass_as_plain_processes_but_for_the_files(pytester: pytest.Pytester
 @pytest.mark.docker
 def test_all_pass_in_a_container(pytester: pytest.Pytester, image: str) -> None:
     options = ["--entrykit-backend=docker", f"--entrykit-image={image}"]
-    assert counts(pytester, *options) == {"passed": COUNT}
+    assert counts(pytester, *options) == {"passed": COUNT - 1, "skipped": 1}
 
 
 @pytest.mark.root
@@ -143,6 +143,43 @@ def test_the_header_says_which_backend_it_is(
 ) -> None:
     pytester.mkdir("docker-entrypoint.d")
     pytester.runpytest_subprocess(*options).stdout.fnmatch_lines([says])
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("place", [".", "tests", "tests/test_it.py", "tests/test_it.py::test_it"])
+def test_the_header_says_it_wherever_pytest_is_called(
+    pytester: pytest.Pytester, place: str
+) -> None:
+    pytester.makeini("[pytest]")
+    pytester.mkdir("tests").joinpath("docker-entrypoint.d").mkdir()
+    test = "def test_it(entrypoint): entrypoint(['true'])"
+    (pytester.path / "tests" / "test_it.py").write_text(test, encoding="utf-8")
+    ended = pytester.runpytest_subprocess(place)
+    ended.assert_outcomes(passed=1)
+    ended.stdout.fnmatch_lines(["entrykit: sandbox (namespaces *)"])
+
+
+@pytest.mark.sandbox
+def test_what_a_backend_cannot_show_skips_a_test_wherever_it_is_asked(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest, unittest
+        @pytest.fixture
+        def files(entrypoint): return entrypoint(["true"]).files
+        def test_by_a_fixture(files): pass
+        def test_by_itself(entrypoint): entrypoint(["true"]).removed
+        class Test(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def give(self, entrypoint): self.entrypoint = entrypoint
+            def test_of_unittest(self): self.entrypoint(["true"]).directories
+        """
+    )
+    ended = pytester.runpytest_subprocess("-rs", "--entrykit-backend=process")
+    ended.assert_outcomes(skipped=3)
+    assert ": the process backend does not show what a start wrote" in ended.stdout.str()
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
 
 
 def test_a_project_that_has_no_hooks_hears_nothing_of_it(pytester: pytest.Pytester) -> None:

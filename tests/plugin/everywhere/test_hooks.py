@@ -1,12 +1,21 @@
 """What hooks do, the same in each backend of the plugin: thirty tests as authors write them."""
 
 import signal
+import tempfile
 from pathlib import Path
 
 from entrykit.testing import Entrypoint
 from entrykit.testing.given import FileGiven
 
 COMMAND = ["/srv/app", "-x"]
+REVERSES = """\
+import socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+connection, _ = server.accept()
+connection.sendall(connection.recv(9)[::-1])
+"""
 
 
 def test_the_command_is_what_was_given(entrypoint: Entrypoint) -> None:
@@ -170,6 +179,17 @@ def test_a_command_runs_and_is_stopped(entrypoint: Entrypoint) -> None:
         outcome = running.stop(signal.SIGTERM)
     assert (outcome.exit_status, outcome.stdout) == (3, b"ready\nbye\n")
     assert outcome.argv == ["sh", "-c", script]
+
+
+def test_a_command_that_listens_is_talked_to(entrypoint: Entrypoint) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/socket"
+        command = ["python3", "-c", REVERSES, path]
+        with entrypoint(command, run_command=True) as running:
+            with running.connect(path) as connection:
+                connection.sendall(b"abc")
+                assert connection.recv(9) == b"cba"
+            assert running.wait().exit_status == 0
 
 
 def test_files_that_a_hook_makes_are_shown(entrypoint: Entrypoint, tmp_path: Path) -> None:
