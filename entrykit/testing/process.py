@@ -31,7 +31,7 @@ def told(given: Given, stubs: dict[str, bytes], place: Path) -> dict[str, Any]:
     for name, inner, mode in given.hooks:
         _write(hooks / name, inner, mode)
     for name, value in given.secrets.items():
-        _write(secrets / name, value, 0o400)
+        _write(secrets / name, value, 0o444)
     for name, script in stubs.items():
         _write(programs / name, script, 0o755)
     config = place / "entrykit.toml"

@@ -12,7 +12,7 @@ import pytest
 from entrykit.testing import sandbox, session
 
 TESTS = Path(__file__).parent / "everywhere" / "test_hooks.py"
-COUNT = 32
+COUNT = 36
 DEBIAN_PYTHON = "/usr/bin/python3"
 DOCKERFILE = b"""\
 FROM debian:bookworm-slim
@@ -48,13 +48,34 @@ def test_all_pass_in_the_sandbox(pytester: pytest.Pytester) -> None:
 
 
 def test_all_pass_as_plain_processes_but_for_the_files(pytester: pytest.Pytester) -> None:
-    assert counts(pytester, "--entrykit-backend=process") == {"passed": COUNT - 3, "skipped": 3}
+    assert counts(pytester, "--entrykit-backend=process") == {"passed": COUNT - 5, "skipped": 5}
 
 
 @pytest.mark.docker
 def test_all_pass_in_a_container(pytester: pytest.Pytester, image: str) -> None:
     options = ["--entrykit-backend=docker", f"--entrykit-image={image}"]
     assert counts(pytester, *options) == {"passed": COUNT - 1, "skipped": 1}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ("", "the backend docker needs an image: --entrykit-image=IMAGE, or `image` in"),
+        ("entrykit-test-no-such", "cannot make a container of entrykit-test-no-such: No such"),
+        ("debian:bookworm-slim", 'cannot start a container of debian:bookworm-slim: *"python3": '),
+    ],
+)
+def test_an_image_that_will_not_do_is_named(
+    pytester: pytest.Pytester, image: str, says: str
+) -> None:
+    pytester.makepyfile("def test_it(entrypoint): entrypoint(['true'])")
+    ended = pytester.runpytest_subprocess(
+        "--entrykit-backend=docker", f"--entrykit-image={image}", "-p", "no:cacheprovider"
+    )
+    ended.assert_outcomes(failed=1)
+    ended.stdout.fnmatch_lines([f"*Refused: {says}*"])
+    assert "Traceback" not in ended.stdout.str()
 
 
 @pytest.mark.root

@@ -4,8 +4,10 @@ import signal
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from entrykit.testing import Entrypoint
-from entrykit.testing.given import FileGiven
+from entrykit.testing.given import SEARCH_PATH, FileGiven
 
 COMMAND = ["/srv/app", "-x"]
 REVERSES = """\
@@ -220,6 +222,39 @@ def test_a_restart_finds_what_the_first_start_left(entrypoint: Entrypoint, tmp_p
     outcome = entrypoint(COMMAND, hooks=hooks)
     assert outcome.files[count].text == "x\n"
     assert outcome.restart().files[count].text == "x\nx\n"
+
+
+def test_a_file_that_was_there_is_told_as_it_was(entrypoint: Entrypoint) -> None:
+    # A backend that shows no files skips this before a hook writes any.
+    assert dict(entrypoint(COMMAND, hooks={}).files) == {}
+    hooks = {"10-a.sh": "umask 077\nread -r old </etc/issue\nrm /etc/issue\necho b >/etc/issue\n"}
+    outcome = entrypoint(COMMAND, hooks=hooks)
+    assert set(outcome.files) == {"/etc/issue"}
+    file = outcome.files["/etc/issue"]
+    assert (file.text, file.mode) == ("b\n", 0o600)
+    assert file.before is not None
+    assert file.before.text.startswith("Debian")
+    assert file.before.mode == 0o644
+
+
+def test_a_hook_that_adds_each_time_is_found_by_killing_the_start(entrypoint: Entrypoint) -> None:
+    hooks = {"10-a.sh": "echo x >>/srv/count\n"}
+    with pytest.raises(AssertionError) as failure:
+        entrypoint.crash_everywhere(COMMAND, hooks=hooks)
+    points = "killed before reading the changes, after 10-a.sh, before the handoff"
+    wrong = r"/srv/count: content is b'x\nx\n'; else b'x\n'"
+    assert str(failure.value) == f"{points}: a restart comes to something else: files: {wrong}"
+
+
+def test_the_environment_is_what_was_given_and_nothing_more(entrypoint: Entrypoint) -> None:
+    outcome = entrypoint(COMMAND, env={"A": b"\xff"}, hooks={})
+    assert outcome.env_bytes == {b"PATH": SEARCH_PATH.encode(), b"A": b"\xff"}
+
+
+def test_a_link_to_dev_null_masks_a_hook(entrypoint: Entrypoint) -> None:
+    config = '[wait]\ntargets = ["file:/bin/sh"]\n'
+    outcome = entrypoint(COMMAND, config=config, hooks={"10-wait.py": Path("/dev/null")})
+    assert outcome.hooks == []
 
 
 def test_a_stock_hook_is_switched_on_by_its_section(entrypoint: Entrypoint) -> None:
