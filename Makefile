@@ -27,6 +27,7 @@ format: $(VENV)/ready
 bench: $(VENV)/ready
 	$(PYTHON) benchmarks/start.py
 	$(PYTHON) -m benchmarks.templates
+	$(PYTHON) -m benchmarks.testing
 
 # pip says what it fetches: the first time takes about half a minute.
 $(VENV)/ready: pyproject.toml
