@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import entrykit
-from entrykit.testing import sandbox, tree
-from entrykit.testing.given import Given
+from entrykit.testing import tree
 from entrykit.testing.outcome import unseen
 from entrykit.testing.session import Refused, TooSlow, said
 
@@ -39,11 +38,11 @@ _NOTICE = b"\0entrykit waits\0"
 class ContainerSession:
     """A container, and one start at a time in it."""
 
-    def __init__(self, image: str, given: Given, stubs: dict[str, bytes]) -> None:
+    def __init__(self, image: str, told: dict[str, Any]) -> None:
         self.stdout = bytearray()
         self.stderr = bytearray()
         self.ended: dict[str, Any] | None = None
-        self._told = sandbox.told(given, stubs)
+        self._told = told
         self._image = image
         self._arrived = threading.Condition()
         self._closed = True
@@ -55,7 +54,7 @@ class ContainerSession:
         self._untouched: Any = None
         try:
             words = ["python3", "-BI", f"{_PLACE}/site/entrykit/testing/record.py", _PLACE]
-            network = "host" if given.network else "none"
+            network = "host" if told["network"] else "none"
             self._container = self._create(entrypoint=words, network_mode=network)
             self._container.put_archive("/", _package())
             self._container.put_archive("/", _archive(self._told["files"]))

@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypedDict, Unpack, overload
 
@@ -10,7 +11,7 @@ from entrykit.testing import given as giving
 from entrykit.testing import process, sandbox
 from entrykit.testing.given import FileGiven, Given, HooksGiven, Project, Text
 from entrykit.testing.outcome import Outcome, unseen
-from entrykit.testing.session import Session
+from entrykit.testing.session import Place, Session
 from entrykit.testing.start import PATIENCE_SECONDS, Restartable, Running, Start
 from entrykit.testing.stub import Stub
 
@@ -160,27 +161,38 @@ class Entrypoint:
         )
 
     def _open(self, given: Given) -> Start:
-        if self.backend == "docker":
+        start = self._open_plain(given) if self.backend == process.NAME else self._open_whole(given)
+        self._closing.enter_context(contextlib.closing(start.session))
+        return start
+
+    def _open_whole(self, given: Given) -> Start:
+        """Open a place in which a start finds all at the paths of an image."""
+        told = sandbox.told(given, {stub.name: stub.script(giving.STUBS) for stub in self._stubs})
+        place: Place
+        if self.backend == sandbox.NAME:
+            place = Session(told)
+        else:
             from entrykit.testing import container  # imports the SDK
 
-            stubs = {stub.name: stub.script(giving.STUBS) for stub in self._stubs}
-            place = container.ContainerSession(self._image, given, stubs)
-            self._closing.enter_context(contextlib.closing(place))
-            return Start(place, self.backend, tuple(self._stubs))
-        directory: Path | None = None
-        if self.backend == process.NAME:
-            directory = Path(self._closing.enter_context(tempfile.TemporaryDirectory()))
-            noted = directory / "calls"
-            noted.mkdir()
-            stubs = {stub.name: stub.script(str(noted)) for stub in self._stubs}
-            told = process.told(given, stubs, directory)
-        else:
-            stubs = {stub.name: stub.script(giving.STUBS) for stub in self._stubs}
-            told = sandbox.told(given, stubs)
-        session = self._closing.enter_context(contextlib.closing(Session(told)))
-        start = Start(session, self.backend, tuple(self._stubs))
-        start.stub_directory = directory / "calls" if directory else None
+            place = container.ContainerSession(self._image, told)
+        start = Start(place, self.backend, tuple(self._stubs))
+        start.entries = lambda env: _with_environment(given, env).entries()
         return start
+
+    def _open_plain(self, given: Given) -> Start:
+        directory = Path(self._closing.enter_context(tempfile.TemporaryDirectory()))
+        noted = directory / "calls"
+        noted.mkdir()
+        stubs = {stub.name: stub.script(str(noted)) for stub in self._stubs}
+        told = process.told(given, stubs, directory)
+        start = Start(Session(told), self.backend, tuple(self._stubs))
+        start.stub_directory = noted
+        start.entries = lambda env: process.entries(_with_environment(given, env), stubs, directory)
+        return start
+
+
+def _with_environment(given: Given, env: Mapping[str, Text]) -> Given:
+    return replace(given, environment=giving.pairs(env, "env"))
 
 
 @contextlib.contextmanager

@@ -25,6 +25,8 @@ _LINK = stat.S_IFLNK | 0o777
 
 Text = str | bytes
 Content = str | bytes | Path
+# Names and values of an environment.
+Entries = list[tuple[bytes, bytes]]
 # A file's content, or its content and mode.
 FileGiven = Content | tuple[Content, int]
 HooksGiven = str | Path | Mapping[str, FileGiven]
@@ -67,7 +69,7 @@ class Given:
             options += ["--user", self.user]
         return [os.fsencode(word) for word in (*options, "--", *self.command)]
 
-    def entries(self, secrets: str = SECRETS) -> list[tuple[bytes, bytes]]:
+    def entries(self, secrets: str = SECRETS) -> Entries:
         """Return the whole environment; `secrets` is the directory of the secrets' files."""
         told: dict[str, Text] = {"PATH": SEARCH_PATH, **self.environment}
         told |= {f"{name}_FILE": f"{secrets}/{name}" for name in self.secrets}

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from entrykit.testing.given import Given
+from entrykit.testing.given import Entries, Given
 from entrykit.testing.outcome import unseen
 
 NAME = "process"
@@ -36,15 +36,20 @@ def told(given: Given, stubs: dict[str, bytes], place: Path) -> dict[str, Any]:
         _write(programs / name, script, 0o755)
     config = place / "entrykit.toml"
     _write(config, given.config or b"", 0o644)
-    entries = dict(given.entries(str(secrets)))
-    if stubs:
-        entries[b"PATH"] = os.fsencode(programs) + b":" + entries[b"PATH"]
     return {
         "sandboxed": False,
         "words": given.words("--config", str(config), "--hooks", str(hooks)),
-        "environment": list(entries.items()),
+        "environment": entries(given, stubs, place),
         "directory": "/",
     }
+
+
+def entries(given: Given, stubs: dict[str, bytes], place: Path) -> Entries:
+    """Return the whole environment, for what `told` has written below `place`."""
+    found = dict(given.entries(str(place / "secrets")))
+    if stubs:
+        found[b"PATH"] = os.fsencode(place / "stubs") + b":" + found[b"PATH"]
+    return list(found.items())
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

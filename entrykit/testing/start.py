@@ -5,11 +5,12 @@ import marshal
 import signal as signals
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from entrykit.testing.given import Entries, Text
 from entrykit.testing.outcome import Outcome
 from entrykit.testing.session import Place, TooSlow, exit_status, said, signal_name
 from entrykit.testing.stub import Stub
@@ -29,11 +30,14 @@ class Start:
         self.backend = backend
         self.outcomes: list[Restartable] = []
         self.stub_directory: Path | None = None
+        # What makes an environment of a call's `env`, as for the first start.
+        self.entries: Callable[[Mapping[str, Text]], Entries] | None = None
         self._stubs = stubs
 
-    def begin(self, *, runs: bool) -> None:
-        """Start."""
-        self.session.start(runs=runs)
+    def begin(self, *, runs: bool, environment: Entries | None = None) -> None:
+        """Start, with another environment where one is given."""
+        changed = {} if environment is None else {"environment": environment}
+        self.session.start(runs=runs, **changed)
 
     def end(self, seconds: float) -> "Restartable":
         """Wait for the end of a start. Raises TooSlow; it is then killed."""
@@ -76,9 +80,14 @@ class Restartable(Outcome):
         super().__init__(raw, start.backend)
         self._start = start
 
-    def restart(self) -> "Restartable":
-        """Start again, on what the first start left; files are told as before the first."""
-        self._start.begin(runs=False)
+    def restart(self, *, env: Mapping[str, Text] | None = None) -> "Restartable":
+        """Start again, on what the first start left; files are told as before the first.
+
+        `env` is the whole environment where it is another, as of a container made anew.
+        """
+        entries = self._start.entries
+        environment = entries(env) if env is not None and entries is not None else None
+        self._start.begin(runs=False, environment=environment)
         return self._start.end(PATIENCE_SECONDS)
 
 

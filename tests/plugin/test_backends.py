@@ -12,7 +12,7 @@ import pytest
 from entrykit.testing import sandbox, session
 
 TESTS = Path(__file__).parent / "everywhere" / "test_hooks.py"
-COUNT = 36
+COUNT = 37
 DEBIAN_PYTHON = "/usr/bin/python3"
 DOCKERFILE = b"""\
 FROM debian:bookworm-slim

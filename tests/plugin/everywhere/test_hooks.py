@@ -257,6 +257,18 @@ def test_a_link_to_dev_null_masks_a_hook(entrypoint: Entrypoint) -> None:
     assert outcome.hooks == []
 
 
+def test_a_restart_may_have_another_environment(entrypoint: Entrypoint) -> None:
+    stub = entrypoint.stub("note-it")
+    hooks = {"10-a.sh": 'note-it "$MODE"\n'}
+    config = "[env.PW]\nsecret = true\n"
+    env = {"MODE": "a", "OLD": "1"}
+    outcome = entrypoint(COMMAND, config=config, hooks=hooks, env=env, secrets={"PW": "geheim"})
+    again = outcome.restart(env={"MODE": "b"})
+    assert stub.calls == [["a"], ["b"]]
+    assert again.env.keys() - {"PATH"} == {"MODE"}
+    assert again.restart().env["MODE"] == "a"
+
+
 def test_a_stock_hook_is_switched_on_by_its_section(entrypoint: Entrypoint) -> None:
     outcome = entrypoint(COMMAND, config='[wait]\ntargets = ["file:/bin/sh"]\n')
     assert [hook.name for hook in outcome.hooks] == ["10-wait.py"]
