@@ -49,7 +49,12 @@ def pytest_report_collectionfinish(
     config: pytest.Config, items: Sequence[pytest.Item]
 ) -> str | None:
     """Say it of tests that give all themselves, too."""
-    if _SAID in config.stash or not any(_uses_fixture(item) for item in items):
+    # What only lists the tests is read by other programs.
+    if (
+        config.option.collectonly
+        or _SAID in config.stash
+        or not any(_uses_fixture(item) for item in items)
+    ):
         return None
     return f"entrykit: {_describe(config)}"
 

@@ -209,6 +209,16 @@ def test_a_project_that_has_no_hooks_hears_nothing_of_it(pytester: pytest.Pytest
     assert "entrykit:" not in ended.stdout.str()
 
 
+@pytest.mark.sandbox
+def test_tests_that_give_all_themselves_are_told_of_it_below_the_header(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_it(entrypoint): entrypoint(['true'], hooks={})")
+    pytester.runpytest_subprocess().stdout.fnmatch_lines(["collected 1 *", "entrykit: sandbox *"])
+    listed = pytester.runpytest_subprocess("--collect-only", "-q").stdout.str()
+    assert "entrykit: " not in listed
+
+
 @pytest.mark.parametrize("without", [[], ["-p", "no:entrykit"]], ids=["with", "without"])
 def test_a_fixture_of_ones_own_goes_before(pytester: pytest.Pytester, without: list[str]) -> None:
     pytester.makeconftest("import pytest\n@pytest.fixture\ndef entrypoint(): return 'own'\n")
