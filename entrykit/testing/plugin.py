@@ -76,6 +76,8 @@ def entrypoint(request: pytest.FixtureRequest) -> "Iterator[Entrypoint]":
     with starting.opened(backend, project, image) as opened:
         request.node.stash[_STARTED] = opened
         yield opened
+    # A test is kept to the end of the run; what its starts wrote need not be.
+    del request.node.stash[_STARTED]
 
 
 @pytest.hookimpl(wrapper=True)
