@@ -29,6 +29,7 @@ bench: $(VENV)/ready
 	$(PYTHON) -m benchmarks.templates
 	[ "$$(id -u)" != 0 ] || $(PYTHON) -m benchmarks.step_down
 	$(PYTHON) benchmarks/memory.py
+	$(PYTHON) -m benchmarks.testing
 
 # pip says what it fetches: the first time takes about half a minute.
 $(VENV)/ready: pyproject.toml

@@ -4,6 +4,7 @@ A marker names the requirement. `ENTRYKIT_REQUIRE=docker,root` makes a missing o
 machine that is to run all of them.
 """
 
+import compileall
 import contextlib
 import ctypes
 import functools
@@ -20,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+import entrykit
 
 pytest_plugins = ["pytester"]
 # What plugin/test_backends.py runs, once with each backend.
@@ -188,6 +191,8 @@ def _required() -> set[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare a marker for each requirement, and refuse one that nobody knows."""
+    # What is not compiled, and lies where a start may not write, is compiled by each start anew.
+    compileall.compile_dir(Path(entrykit.__file__).parent, quiet=2)
     # A shell without job control starts what it puts in the background with these ignored, and all
     # that a test starts would inherit that (POSIX, XCU 2.11).
     signal.signal(signal.SIGINT, signal.default_int_handler)

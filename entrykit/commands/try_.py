@@ -53,8 +53,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Try; return 0 where a command would have been started. Raises StartError."""
     # Heavier than all other commands' imports.
     from entrykit.testing import sandbox
-    from entrykit.testing.entrypoint import Start
     from entrykit.testing.session import Refused, Session
+    from entrykit.testing.start import Start
 
     secrets = dict(arguments.secret)
     given = _given(arguments, secrets)
@@ -120,7 +120,7 @@ def _given(arguments: argparse.Namespace, secrets: dict[str, str]) -> Any:
         # Without a command and a program there would be nothing to hand over to.
         arguments.cmd or ([] if b"program" in configured else ["true"]),
         dict(arguments.env),
-        secrets,
+        given.pairs(secrets, "secrets"),
         (),
         list(hooks.values()),
         content,

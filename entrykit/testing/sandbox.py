@@ -21,9 +21,8 @@ def told(given: Given, stubs: dict[str, bytes]) -> dict[str, Any]:
     """Return what the keeper is told."""
     files = [(path, content, mode, 0, 0) for path, content, mode in given.files]
     files += [(f"{HOOK_DIRECTORY}/{name}", inner, mode, 0, 0) for name, inner, mode in given.hooks]
-    files += [
-        (f"{SECRETS}/{name}", value.encode(), 0o400, 0, 0) for name, value in given.secrets.items()
-    ]
+    # As engines give secrets: whoever starts can read them.
+    files += [(f"{SECRETS}/{name}", value, 0o444, 0, 0) for name, value in given.secrets.items()]
     if given.config is not None:
         files.append((CONFIGURATION, given.config, 0o644, 0, 0))
     entries = given.entries()

@@ -21,6 +21,10 @@ _KEEPER = Path(__file__).with_name("keeper.py")
 _PIECE_BYTES = 1 << 16
 # What is written to standard output and error is kept in memory.
 _OUTPUT_LIMIT_BYTES = 16 << 20
+# Between two looks whether something listens.
+_PAUSE_SECONDS = 0.01
+# pytest leaves the frames of this module out of what it shows of a failure.
+__tracebackhide__ = True
 
 
 class Refused(Exception):  # noqa: N818 - the machine's answer, not a fault
@@ -48,6 +52,9 @@ class Place(Protocol):
     def signal(self, number: int) -> None:
         """Send a signal to the start."""
 
+    def connect(self, where: int | str, deadline: float) -> socket.socket:
+        """Connect to a port or a path in there, when something listens. Raises AssertionError."""
+
     def close(self) -> None:
         """End all that runs; a second time nothing is left to do."""
 
@@ -62,6 +69,7 @@ class Session:
         self.notes: list[str] = []
         self.limit = ""
         self._incoming = bytearray()
+        self._passed: list[int] = []
         self._messages: list[dict[str, Any]] = []
         own, other = socket.socketpair()
         with other:
@@ -106,18 +114,38 @@ class Session:
     def pump(self, done: Callable[[], bool], deadline: float) -> None:
         """Take what comes until `done`, or the start has ended. Raises TooSlow."""
         while not done() and self.ended is None:
-            message = self._next_message(deadline, done)
-            if "ended" in message:
-                self._take_output()
-                self.ended = {**message, "limit": self.limit or message["limit"]}
+            self._note_end(self._next_message(deadline, done))
 
     def signal(self, number: int) -> None:
         """Send a signal to the start."""
         self._send({"signal": int(number)})
 
+    def connect(self, where: int | str, deadline: float) -> socket.socket:
+        """Connect to a port or a path in there, when something listens. Raises AssertionError.
+
+        By the keeper, whose network and files are the start's.
+        """
+        while self.ended is None:
+            self._send({"connect": where})
+            message: dict[str, Any] = {}
+            while "connected" not in message and self.ended is None:
+                try:
+                    message = self._next_message(deadline)
+                except TooSlow as error:
+                    why = f"nothing listens at {where}: {error}"
+                    raise TooSlow(why) from None
+                self._note_end(message)
+            if self._passed:
+                return socket.socket(fileno=self._passed.pop())
+            time.sleep(_PAUSE_SECONDS)
+        why = f"ended before anything listened at {where}{self._said()}"
+        raise AssertionError(why)
+
     def close(self) -> None:
         """End all that runs, and wait until it is gone; a second time nothing is left to do."""
         self._socket.close()
+        while self._passed:
+            os.close(self._passed.pop())
         if self._process.returncode is not None:
             return
         try:
@@ -141,9 +169,7 @@ class Session:
         while not self._messages:
             seconds = deadline - time.monotonic()
             if seconds <= 0:
-                message = (
-                    f"goes on and on; so far it has said:\n{self.stderr.decode(errors='replace')}"
-                )
+                message = f"goes on and on{self._said()}"
                 raise TooSlow(message)
             descriptors = [self._socket.fileno(), *self._outputs]
             ready, _, _ = select.select(descriptors, [], [], seconds)
@@ -154,8 +180,18 @@ class Session:
                 return {}
         return self._messages.pop(0)
 
+    def _note_end(self, message: dict[str, Any]) -> None:
+        if "ended" in message:
+            self._take_output()
+            self.ended = {**message, "limit": self.limit or message["limit"]}
+
+    def _said(self) -> str:
+        return said(self.stderr, self.stdout)
+
     def _receive(self) -> None:
-        piece = self._socket.recv(_PIECE_BYTES)
+        flags = socket.MSG_CMSG_CLOEXEC
+        piece, passed, _, _ = socket.recv_fds(self._socket, _PIECE_BYTES, 1, flags)
+        self._passed += passed
         if not piece:
             self._fail()
         self._incoming += piece
@@ -189,9 +225,14 @@ class Session:
     def _fail(self) -> None:
         self._process.wait()
         self._take_output()
-        said = self.stderr.decode(errors="replace")
-        message = f"defect of entrykit: the keeper of a start has ended: {said}"
+        message = f"defect of entrykit: the keeper of a start has ended{self._said()}"
         raise RuntimeError(message)
+
+
+def said(*outputs: bytes | bytearray) -> str:
+    """Return what was said so far, to stand at the end of a message."""
+    text = b"".join(outputs).decode(errors="backslashreplace")
+    return f"; so far it has said:\n{text}" if text else "; it has said nothing"
 
 
 def exit_status(wait_status: int) -> int:

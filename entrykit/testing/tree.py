@@ -170,6 +170,9 @@ def _put(path: str, content: bytes, mode: int, owner: "tuple[int, int]") -> None
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if os.path.lexists(path):
         os.unlink(path)
+    if stat.S_ISLNK(mode):
+        os.symlink(content, path)
+        return
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(descriptor, "wb", closefd=False) as file:
