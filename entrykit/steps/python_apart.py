@@ -60,9 +60,12 @@ class Settings:
 class Given:
     """As much of a start as a hook is given, in its own process."""
 
-    __slots__ = ("_view", "secrets", "settings")
+    __slots__ = ("_ids", "_view", "secrets", "settings")
 
-    def __init__(self, words: list[bytes], secrets: list[bytes], settings: Settings) -> None:
+    def __init__(
+        self, words: list[bytes], secrets: list[bytes], settings: Settings, ids: tuple[int, int]
+    ) -> None:
+        self._ids = ids
         self._view = View(None, Command([], words))  # type: ignore[arg-type]
         self.secrets = set(secrets)
         self.settings = settings
@@ -70,6 +73,10 @@ class Given:
     def view(self, _: "Hook") -> View:
         """Return what the hook sees of the command."""
         return self._view
+
+    def ids_of_command(self) -> tuple[int, int]:
+        """Return the uid and gid that the command will have."""
+        return self._ids
 
 
 def needs() -> list[tuple[bytes, int, str]]:
@@ -88,11 +95,14 @@ def prepare(
     given = (
         sys.path,
         (hook.name, hook.directory, hook.section, sections.get(hook.section, {})),
-        start.view(hook).command.words(),
-        sorted(start.secrets & hook.secrets),
+        (
+            start.view(hook).command.words(),
+            sorted(start.secrets & hook.secrets),
+            start.settings.sysroot,
+            start.ids_of_command(),
+        ),
         environment,
         place,
-        start.settings.sysroot,
         log.state(),
     )
     writing.write_all(report, marshal.dumps(given))
@@ -101,11 +111,9 @@ def prepare(
 
 def run(
     of_hook: "tuple[bytes, bytes, str, dict[str, Any]]",
-    words: list[bytes],
-    secrets: list[bytes],
+    of_start: tuple[list[bytes], list[bytes], bytes, tuple[int, int]],
     environment: dict[bytes, bytes],
     place: bytes,
-    sysroot: bytes,
     log_state: dict[str, int],
 ) -> "NoReturn":
     """Be the hook's process: run it, write its report, end."""
@@ -117,9 +125,10 @@ def run(
     if sys.stdout is not None:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     name, directory, section, table = of_hook
+    words, secrets, sysroot, ids = of_start
     hook = discover.Hook(name, directory, kinds.PYTHON, [])
     hook.section, hook.secrets = section, set(secrets)
-    start = Given(words, secrets, Settings({section: table}, sysroot))
+    start = Given(words, secrets, Settings({section: table}, sysroot), ids)
     given = python_hook.HookStart(hook, start, place)  # type: ignore[arg-type]
     status, content = python_hook.run_to_end(hook, given)
     try:

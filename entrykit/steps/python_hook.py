@@ -104,9 +104,7 @@ class HookStart:
         self.log = Log(log.text(hook.name))
         self.secrets = frozenset(_text(name) for name in start.secrets & hook.secrets)
         self.runtime_directory = _text(place)
-        identity = start.identity
-        self.uid = identity.uid if identity else posix.geteuid()
-        self.gid = identity.gid if identity else posix.getegid()
+        self.uid, self.gid = start.ids_of_command()
         self.sysroot = _text(start.settings.sysroot)
 
     @property

@@ -105,6 +105,12 @@ class Start:
         """The environment of the command."""
         return self.inherited.environment
 
+    def ids_of_command(self) -> tuple[int, int]:
+        """Return the uid and gid that the command will have."""
+        if self.identity:
+            return self.identity.uid, self.identity.gid
+        return posix.geteuid(), posix.getegid()
+
     def search_path(self) -> bytes:
         """Return the PATH of the environment as it stands."""
         return self.environment.search_path()

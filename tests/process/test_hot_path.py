@@ -209,6 +209,7 @@ def test_a_baked_start_pays_only_for_what_is_declared(
     assert bool(heavy) == bool(loads & {"re", "json"})
 
 
+# To say whose files may be obeyed takes what finds hooks.
 STEP_DOWN = {
     "entrykit.steps.climbing", "entrykit.steps.step_down", "entrykit.system.mounts",
     "entrykit.system.privileges", "entrykit.system.users", "entrykit.system.writers",
