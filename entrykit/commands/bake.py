@@ -48,6 +48,7 @@ _GROUPS = (
     ("entrykit.settings.options", "entrykit.settings.hook"),
     ("entrykit.system.secrets",),
     ("entrykit.system.kernel",),
+    ("entrykit.system.privileges",),
     ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),
     ("entrykit.steps.hook_user",),
