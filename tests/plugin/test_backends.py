@@ -28,7 +28,8 @@ def image() -> Iterator[str]:
     import docker
 
     client = docker.from_env()
-    tag = "entrykit-test-plugin:bookworm"
+    # Its own: another run beside this one removes its own at its end.
+    tag = f"entrykit-test-plugin:{os.getpid()}"
     client.images.build(fileobj=io.BytesIO(DOCKERFILE), tag=tag, rm=True, forcerm=True)
     yield tag
     client.images.remove(tag, noprune=True)
