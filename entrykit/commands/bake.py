@@ -48,7 +48,7 @@ _GROUPS = (
     ("entrykit.settings.options", "entrykit.settings.hook"),
     ("entrykit.system.secrets",),
     ("entrykit.system.kernel",),
-    ("entrykit.system.privileges",),
+    ("entrykit.system.privileges", "entrykit.system.users"),
     ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),
     ("entrykit.steps.hook_user",),
