@@ -27,6 +27,9 @@ format: $(VENV)/ready
 bench: $(VENV)/ready
 	$(PYTHON) benchmarks/start.py
 	$(PYTHON) -m benchmarks.templates
+	[ "$$(id -u)" != 0 ] || $(PYTHON) -m benchmarks.step_down
+	$(PYTHON) benchmarks/memory.py
+	$(PYTHON) -m benchmarks.testing
 
 # pip says what it fetches: the first time takes about half a minute.
 $(VENV)/ready: pyproject.toml

@@ -1,4 +1,7 @@
-"""The command line: `run` goes to boot, `plan` gives it other words, all else is commands."""
+"""The command line: `run` goes to boot, `plan` and `exec` have words of their own to read.
+
+All else is commands.
+"""
 
 import sys
 
@@ -12,19 +15,24 @@ else:
 def main() -> int:
     """Run entrykit with the process's arguments; return its exit status."""
     words = sys.argv[1:]
-    if words[:1] in (["run"], ["plan"]) and words[1:2] != ["--help"]:
+    if words[:1] in (["run"], ["plan"], ["exec"]) and words[1:2] != ["--help"]:
         # At once: Python answers to INT with a traceback.
         mask = _signal.pthread_sigmask(
             _signal.SIG_BLOCK, (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
         )
-        from entrykit import boot
         from entrykit.steps import inherited
 
         name, *raw = inherited.arguments()
+        if name == b"exec":
+            from entrykit.commands import exec as exec_
+
+            return exec_.start(raw, mask)
         if name == b"plan":
             from entrykit.commands import plan
 
             return plan.start(raw, mask)
+        from entrykit import boot
+
         return boot.run(raw, mask=mask)
     from entrykit import commands
 

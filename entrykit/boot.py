@@ -3,11 +3,12 @@
     take over     environment bytes as the kernel gave them, signals blocked
     configure     defaults < /etc/entrykit.toml < ENTRYKIT_* < options of `run`
     command       prepend the program to an empty or flag-first command
+    init          where it is wanted: stay, and go on in a child
     gate          a command that is not the program's gets no checks and no hooks
     environment   defaults, _FILE secrets, types: all problems reported together
     discover      the search path, an ordered list of hooks, each skipped file with its reason
     run           each hook as a child; its changes are made before the next one starts
-    hand off      restore, exec
+    hand off      drop privileges, restore, exec
 
 What runs at every start is paid for at every start: here, in steps/ and in system/ only builtin
 modules are imported (re costs 4 ms, subprocess 7, tomllib 9), the rest where the story needs it.
@@ -21,7 +22,7 @@ from entrykit.system.errors import StartError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.steps.configure import BakedConfiguration, Settings
-    from entrykit.steps.discover import Hook
+    from entrykit.steps.discover import Discovery, Hook
     from entrykit.steps.handoff import Execute
     from entrykit.steps.inherited import Inherited
 
@@ -67,10 +68,19 @@ def start(
         from entrykit.plan import show  # seldom
 
         return show.plan(this, [] if baked else words)
+    if settings.user:
+        from entrykit.steps import step_down  # most starts have no user to step down to
+
+        this.identity = step_down.wanted(settings.user)
+    if settings.configuration["init"]:
+        from entrykit.steps import init  # only where it is wanted
+
+        init.stay(this)
     try:
         if gate.is_open(this.command, settings.program, settings.other_commands):
             set_up(this)
         else:
+            refuse_climbing(this)
             say_what_is_not_run(this)
         environment.hide_from_command(this.environment, settings.configuration, this.secrets)
         handoff.become(this, execute)
@@ -108,21 +118,33 @@ def configure_start(
 def set_up(this: Start) -> None:
     """Check the environment, find the hooks, and run them in order."""
     this.secrets = environment.resolve(this.environment, this.settings.configuration)
-    hooks = find_hooks(this)
-    if hooks:
-        run_hooks(this, hooks)
+    found = find_hooks(this)
+    refuse_climbing(this, found)
+    if found and found.hooks:
+        run_hooks(this, found.hooks)
 
 
-def find_hooks(this: Start) -> "list[Hook]":
-    """Return the hooks in order; say what is skipped and why. Raises StartError with all faults."""
+def find_hooks(this: Start) -> "Discovery | None":
+    """Return the hooks in order, None where there is nothing to look into; say what is skipped.
+
+    Raises StartError with all faults.
+    """
     listings = search.search(this.settings)
     if not (listings or this.settings.skip or this.settings.configuration["hooks"]):
-        return []
+        return None
     from entrykit.steps import discover  # a start without hooks has no need
 
     found = discover.discover(this.settings, listings, this.search_path())
     discover.report(found, this.settings)
-    return found.hooks
+    return found
+
+
+def refuse_climbing(this: Start, found: "Discovery | None" = None) -> None:
+    """Raise StartError where the command's user can write what the start obeys as root."""
+    if this.identity and this.identity.uid:
+        from entrykit.steps import climbing  # only a step-down gives up privileges
+
+        climbing.check(this.settings, this.identity, found)
 
 
 def run_hooks(this: Start, hooks: "list[Hook]") -> None:
@@ -130,6 +152,12 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
     from entrykit.steps import changes, hook  # a start without hooks has no need
 
     this.directories = changes.Directories()
+    environment.protect_secrets(this.environment, this.settings.configuration, this.secrets)
+    hook.prepare()
+    if any(one.user for one in hooks):
+        from entrykit.steps import hook_user  # loaded already
+
+        hook_user.prepare(this, hooks)
     for position, one in enumerate(hooks, 1):
         this.following = hooks[position:]
         this.inherited.signals.check()

@@ -4,6 +4,7 @@ A marker names the requirement. `ENTRYKIT_REQUIRE=docker,root` makes a missing o
 machine that is to run all of them.
 """
 
+import compileall
 import contextlib
 import ctypes
 import functools
@@ -21,6 +22,8 @@ from pathlib import Path
 
 import pytest
 
+import entrykit
+
 pytest_plugins = ["pytester"]
 # What plugin/test_backends.py runs, once with each backend.
 collect_ignore = ["plugin/everywhere"]
@@ -30,6 +33,16 @@ _MARK = "not run"
 
 def _is_root() -> bool:
     return os.geteuid() == 0
+
+
+def _can_become_others() -> bool:
+    """Tell whether this is root, and whoever it becomes may run Debian's Python."""
+    words = ["/usr/bin/python3", "-IS", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+    try:
+        nobody = subprocess.run(words, check=False, user=65534, group=65534, extra_groups=[])
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return _is_root() and nobody.returncode == 0
 
 
 def _can_make_namespaces() -> bool:
@@ -47,6 +60,10 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+def _has_inits() -> bool:
+    return all(shutil.which(name) for name in ("tini", "dumb-init", "catatonit"))
 
 
 def _has_envsubst() -> bool:
@@ -82,6 +99,17 @@ def _can_make_sandboxes() -> bool:
     return not sandbox.refusal()
 
 
+def _can_be_another_user() -> bool:
+    """Tell whether a user without rights reads this directory, and has a Python."""
+    words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    root = Path(__file__).parents[1]
+    words += ["env", f"PYTHONPATH={root}", "/usr/bin/python3", "-m", "entrykit", "--version"]
+    try:
+        return subprocess.run(words, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 def _has_crypt() -> bool:
     try:
         ctypes.CDLL("libcrypt.so.1")
@@ -103,6 +131,11 @@ def _has_official_nginx() -> bool:
 _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
     "docker": ("a Docker engine", _has_engine, "no engine answers"),
     "root": ("root", _is_root, "this is another user"),
+    "others": (
+        "root, and a Python that others may run",
+        _can_become_others,
+        "this is another user, or /usr/bin/python3 is missing or older than 3.11",
+    ),
     "namespace": (
         "the right to make PID namespaces",
         _can_make_namespaces,
@@ -113,14 +146,34 @@ _REQUIREMENTS: dict[str, tuple[str, Callable[[], bool], str]] = {
         _can_make_sandboxes,
         "the machine refuses them, or overlays in them",
     ),
+    "other_user": (
+        "root, and a Python and a checkout that other users can read",
+        _can_be_another_user,
+        "setpriv(1) may not become nobody, or /usr/bin/python3 does not run entrykit for it",
+    ),
     "ipv6": ("an IPv6 loopback address", _has_ipv6, "::1 cannot be had"),
     "crypt": ("crypt(3)", _has_crypt, "there is no libcrypt.so.1"),
     "openssl": ("openssl(1)", lambda: shutil.which("openssl") is not None, "it is missing"),
+    "gosu": (
+        "gosu and setpriv",
+        lambda: all(map(shutil.which, ("gosu", "setpriv"))),
+        "apt-get install gosu util-linux",
+    ),
     "postgres": ("Debian's Postgres server", _has_postgres, "postgresql is not installed"),
     "official_nginx": (
         "the official nginx image's scripts",
         _has_official_nginx,
         "tests/docker/nginx-official/README.md says how to get them",
+    ),
+    "inits": (
+        "tini, dumb-init and catatonit",
+        _has_inits,
+        "apt-get install tini dumb-init catatonit",
+    ),
+    "shells": (
+        "mksh and zsh",
+        lambda: all(map(shutil.which, ("mksh", "zsh"))),
+        "apt-get install mksh zsh",
     ),
     "envsubst": ("gettext's envsubst", _has_envsubst, "apt-get install gettext-base"),
 }
@@ -138,6 +191,8 @@ def _required() -> set[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare a marker for each requirement, and refuse one that nobody knows."""
+    # What is not compiled, and lies where a start may not write, is compiled by each start anew.
+    compileall.compile_dir(Path(entrykit.__file__).parent, quiet=2)
     # A shell without job control starts what it puts in the background with these ignored, and all
     # that a test starts would inherit that (POSIX, XCU 2.11).
     signal.signal(signal.SIGINT, signal.default_int_handler)

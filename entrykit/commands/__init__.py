@@ -1,8 +1,6 @@
 """One module for each command that people type."""
 
-import argparse
 import sys
-from importlib import import_module
 
 from entrykit import __version__
 from entrykit.system import errors, log
@@ -12,6 +10,7 @@ from entrykit.system.errors import StartError
 # true `TAKES_COMMAND`, what stands after `--` is in `arguments.cmd`: argparse would lose the place.
 COMMANDS = {
     "run": "run the hooks, then become the command",
+    "exec": "become a command as another user, or with another process's environment",
     "plan": "show what a start would do, without doing it",
     "bake": "check an image, and write the launcher that its ENTRYPOINT names",
     "check": "find what is wrong with hooks and configuration, running nothing",
@@ -27,6 +26,10 @@ _MODULES = {"try": "try_"}
 
 def main(words: list[str]) -> int:
     """Run the command that `words` name; return its exit status."""
+    # Not above: `exec` and `plan` are of this package, and do without.
+    import argparse
+    from importlib import import_module
+
     parser = argparse.ArgumentParser(
         prog="entrykit",
         description="The entrypoint of a container image: hooks, set-up, then exec.",

@@ -34,9 +34,10 @@ Exit status 78 where a start would fail on what was checked; nothing is written 
 
 PACKAGE = Path(entrykit.__file__).parent
 # What every start needs, and what those need beside it that are told something by a variable,
-# have hooks, have Python hooks or hooks that run once; each with all that it imports. Those that
-# declare variables need what resolves them, and then what their types, those that are not given, or
-# env-dirs need.
+# have hooks, have Python hooks, hooks with a user or hooks that run once, step down, or stay as an
+# init; each with all that it imports. Those that declare variables need what resolves them, and
+# then what their types, those that are not given, env-dirs or secrets need, which all that have
+# hooks need.
 _GROUPS = (
     ("entrykit.boot",),
     ("entrykit.steps.variables",),
@@ -45,9 +46,16 @@ _GROUPS = (
     ("entrykit.steps.near_misses",),
     ("entrykit.steps.sources",),
     ("entrykit.settings.options", "entrykit.settings.hook"),
+    ("entrykit.system.secrets",),
+    ("entrykit.system.kernel",),
+    ("entrykit.system.privileges", "entrykit.system.users"),
     ("entrykit.steps.discover", "entrykit.steps.hook"),
     ("entrykit.steps.python_hook",),
+    ("entrykit.steps.hook_user",),
+    ("entrykit.steps.python_apart",),
     ("entrykit.steps.once", "entrykit.steps.journal"),
+    ("entrykit.steps.step_down", "entrykit.steps.climbing"),
+    ("entrykit.steps.init",),
 )
 # The kernel reads this much of a `#!` line (execve(2), since Linux 5.1; 127 before).
 _HASHBANG_LIMIT_BYTES = 127

@@ -13,9 +13,11 @@ from entrykit.system.errors import StartError
 DESCRIPTION = """\
 Run the hooks of DIR (default: docker-entrypoint.d) in a sandbox, and show what came of it: the log,
 what each hook changed in the environment and the command, the files that were made, changed and
-removed, and the command that would have been started. Nothing of it touches this machine.
+removed, and the command that would have been started. Nothing of it touches this machine. Where
+hooks changed nothing and said nothing, one line says so.
 
-Exit status: 0 the command would have been started; 1 not, or there is no sandbox; 2 usage."""
+Exit status: 0 the command would have been started; 1 not, or there is no sandbox; 2 usage; 130
+after Ctrl-C, which ends the start, and shows what came of it so far."""
 TAKES_COMMAND = True
 # A start that goes on for longer is killed.
 _LIMIT_SECONDS = 600.0
@@ -35,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             f"--{name}", metavar="NAME=VALUE", action="append", default=[], type=_pair, help=what
         )
+    parser.add_argument(
+        "--root",
+        metavar="TREE",
+        default="",
+        help="start on the root file system in this directory, such as an unpacked image, instead"
+        " of this machine's own; it is not changed",
+    )
     parser.add_argument("--user", metavar="USER", default="", help="as of `entrykit run`")
     parser.add_argument("--network", action="store_true", help="let hooks use this machine's")
     parser.add_argument("--json", action="store_true", help="show it as JSON")
@@ -44,8 +53,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Try; return 0 where a command would have been started. Raises StartError."""
     # Heavier than all other commands' imports.
     from entrykit.testing import sandbox
-    from entrykit.testing.entrypoint import Start
-    from entrykit.testing.session import Refused, Session, TooSlow
+    from entrykit.testing.session import Refused, Session
+    from entrykit.testing.start import Start
 
     secrets = dict(arguments.secret)
     given = _given(arguments, secrets)
@@ -55,21 +64,39 @@ def execute(arguments: argparse.Namespace) -> int:
         message = f"this machine allows no sandbox: {error}"
         raise StartError(message, 1, sandbox.mend()) from None
     try:
-        start = Start(session, sandbox.NAME, ())
-        start.begin(runs=False)
-        outcome = start.end(_LIMIT_SECONDS)
-    except TooSlow:
-        raise StartError(f"goes on for more than {log.duration(_LIMIT_SECONDS)}", 1) from None
+        outcome, status = _outcome(Start(session, sandbox.NAME, ()))
     finally:
         session.close()
     # The longest first: one may be a part of another.
     values = sorted(filter(None, secrets.values()), key=len, reverse=True)
     if arguments.json:
-        told = json.dumps(_without(_record(outcome), values), indent=2)
+        told = json.dumps(_without(_record(outcome, session.notes), values), indent=2)
     else:
-        told = _without(_text(outcome), values)
-    sys.stdout.write(f"{told}\n")
-    return 0 if outcome.started_command else 1
+        told = _without(_text(outcome, session.notes), values)
+    # A hook writes what it likes: bytes that are no text, too.
+    sys.stdout.buffer.write(f"{told}\n".encode(errors="backslashreplace"))
+    sys.stdout.buffer.flush()
+    return status
+
+
+def _outcome(start: Any) -> tuple[Any, int]:
+    """Start, and return what came of it, and the exit status."""
+    from entrykit.testing.session import TooSlow
+
+    killed_for, status = "", 1
+    try:
+        start.begin(runs=False)
+        outcome = start.end(_LIMIT_SECONDS)
+    except TooSlow:
+        killed_for = f"more than {log.duration(_LIMIT_SECONDS)}"
+    except KeyboardInterrupt:
+        killed_for, status = "Ctrl-C", errors.SIGNALLED + 2
+        start.session.signal(9)
+    else:
+        return outcome, 0 if outcome.started_command else 1
+    outcome = start.end(_LIMIT_SECONDS)
+    outcome.killed_for = killed_for
+    return outcome, status
 
 
 def _given(arguments: argparse.Namespace, secrets: dict[str, str]) -> Any:
@@ -84,20 +111,37 @@ def _given(arguments: argparse.Namespace, secrets: dict[str, str]) -> Any:
             # The same name in a later one replaces the earlier.
             hooks |= {one[0]: one for one in given.hooks(directory)}
         content = given.configuration(Path(config)) if config else None
+        root, of_root = _root(arguments.root)
     except OSError as error:
         reason = errors.os_reason(error)
         raise StartError(f"cannot read {error.filename}: {reason}", errors.USAGE) from None
+    configured = of_root if content is None else content
     return given.Given(
         # Without a command and a program there would be nothing to hand over to.
-        arguments.cmd or ([] if content and b"program" in content else ["true"]),
+        arguments.cmd or ([] if b"program" in configured else ["true"]),
         dict(arguments.env),
-        secrets,
+        given.pairs(secrets, "secrets"),
         (),
         list(hooks.values()),
         content,
         user=arguments.user,
         network=arguments.network,
+        root=root,
     )
+
+
+def _root(tree: str) -> tuple[str, bytes]:
+    """Return the path of a tree, and what it has for configuration. Raises OSError."""
+    from entrykit.testing.given import CONFIGURATION
+
+    if not tree:
+        return "", b""
+    os.listdir(tree)
+    whole = os.path.realpath(tree).rstrip("/")
+    try:
+        return whole, Path(f"{whole}{CONFIGURATION}").read_bytes()
+    except OSError:
+        return whole, b""
 
 
 def _pair(written: str) -> tuple[str, str]:
@@ -107,37 +151,57 @@ def _pair(written: str) -> tuple[str, str]:
     return name, value
 
 
-def _text(outcome: Any) -> str:
+def _text(outcome: Any, notes: list[str]) -> str:
+    took = log.duration(outcome.duration)
+    if not outcome.started_command:
+        why = f"no command was started: exit status {outcome.exit_status}"
+        last = f"{outcome.summary if outcome.killed_for else why} ({took})"
+    else:
+        who = f"uid {outcome.uid}, gid {outcome.gid}, umask {outcome.umask:04o}"
+        last = f"would start: {_words(outcome.argv)} ({who}, in {outcome.cwd}; {took})"
+        if not _differs(outcome):
+            return f"nothing differs; {last}"
     lines = [outcome.log.text.rstrip()] if outcome.log.text else []
+    if outcome.stdout:
+        lines.append(outcome.stdout.decode(errors="backslashreplace").rstrip())
     for hook in outcome.hooks:
         for name, value in hook.environment.items():
-            change = f"-{name}" if value is None else f"+{name}={value}"
+            change = f"-{_shown(name)}" if value is None else f"+{_shown(f'{name}={value}')}"
             lines.append(f"environment: {change} ({hook.name})")
         if hook.argv is not None:
             lines.append(f"command: {_words(hook.argv)} ({hook.name})")
     for path, directory in outcome.directories.items():
-        lines.append(f"directory: {path}, {_mode(directory)}")
+        lines.append(f"directory: {_shown(path)}, {_mode(directory)}")
     for path, file in outcome.files.items():
-        lines.append(f"{'changed' if file.before else 'made'}: {path}, {_mode(file)}")
-        if file.kind == "file" and (difference := file.diff(path)):
-            lines += [f"    {line}" for line in difference.splitlines()[2:]]
-    lines += [f"removed: {path}" for path in sorted(outcome.removed)]
-    took = log.duration(outcome.duration)
-    if outcome.started_command:
-        who = f"uid {outcome.uid}, gid {outcome.gid}, umask {outcome.umask:04o}"
-        lines.append(f"would start: {_words(outcome.argv)} ({who}, in {outcome.cwd}; {took})")
-    else:
-        lines.append(f"no command was started: exit status {outcome.exit_status} ({took})")
-    return "\n".join(lines)
+        lines.append(f"{'changed' if file.before else 'made'}: {_shown(path)}, {_mode(file)}")
+        if file.kind == "file" and (difference := file.diff("")):
+            lines += [f"    {_shown(line)}" for line in difference.splitlines()[2:]]
+    lines += [f"removed: {_shown(path)}" for path in sorted(outcome.removed)]
+    # Such as `/srv is read-only`, where it may be why a hook failed.
+    told = [note for note in notes if note.partition(" ")[0] in outcome.log.text]
+    lines += [f"in the sandbox, {_shown(note)}" for note in told]
+    return "\n".join([*lines, last])
 
 
-def _record(outcome: Any) -> dict[str, Any]:
+def _differs(outcome: Any) -> bool:
+    """Tell whether hooks changed or said something; entrykit's own "done" is nothing."""
+    return bool(
+        outcome.changes
+        or outcome.stdout
+        or any(hook.environment or hook.argv for hook in outcome.hooks)
+        or len(outcome.log.lines) != sum(": done (" in line for line in outcome.log.lines)
+    )
+
+
+def _record(outcome: Any, notes: list[str]) -> dict[str, Any]:
     files = {**outcome.directories, **outcome.files}
     return {
         "format": 1,
         "exit_status": outcome.exit_status,
+        "killed_for": outcome.killed_for,
         "seconds": outcome.duration,
         "log": outcome.log.lines,
+        "differs": not outcome.started_command or _differs(outcome),
         "hooks": [vars(hook) for hook in outcome.hooks],
         "files": {
             path: {
@@ -152,6 +216,7 @@ def _record(outcome: Any) -> dict[str, Any]:
         "removed": sorted(outcome.removed),
         "command": outcome.argv if outcome.started_command else None,
         "environment": outcome.env if outcome.started_command else None,
+        "sandbox": notes,
     }
 
 
@@ -169,6 +234,11 @@ def _without(told: Any, values: list[str]) -> Any:
 
 def _mode(file: Any) -> str:
     return f"{file.mode:04o} {file.owner[0]}:{file.owner[1]}"
+
+
+def _shown(told: str) -> str:
+    """Return one line that a terminal shows as it is; tabs stay."""
+    return "\t".join(log.text(os.fsencode(part)) for part in told.split("\t"))
 
 
 def _words(words: list[str]) -> str:

@@ -7,6 +7,7 @@ import ast
 import os
 import re
 import shutil
+import stat
 import subprocess
 import warnings
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from entrykit.lint import findings, python, shell
 from entrykit.lint.findings import WARNING, Finding
 from entrykit.lint.shell import Uses
-from entrykit.steps import kinds, python_hook
+from entrykit.steps import discover, kinds, python_hook
 from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
@@ -24,13 +25,21 @@ if TYPE_CHECKING:
     from entrykit.lint.targets import Target
     from entrykit.steps.discover import Hook
 
-_SHELLS = ("sh", "dash", "ash", "bash")
+_SHELLS = ("sh", "dash", "ash", "bash", "ksh", "mksh", "zsh")
 _PATIENCE_SECONDS = 10
 # A longer text is not looked into for variables: it is no script that a person wrote.
 _SCANNED_BYTES = 1 << 20
-# `NAME: 3: Syntax error: …` of dash, `NAME: line 3: …` of bash and busybox.
-_REFUSAL = re.compile(r": (?:line )?(\d+): *(.*)")
+# `NAME: 3: Syntax error: …` of dash, `NAME: line 3: …` of bash and busybox, `NAME:3: …` of zsh,
+# `NAME[3]: …` of mksh.
+_REFUSAL = re.compile(r"(?:: ?(?:line )?|\[)(\d+)\]?: *(.*)")
 _NOTHING = Uses([], set())
+# What is meant for settings, wherever it stands and however it is written.
+_MEANT = re.compile(
+    rb"(?:#|//|--)[ \t]*entrykit[ \t]*[:;=,]?[ \t]*"
+    rb"(?:timeout|secrets|on-error|once|on-interrupted|makes)[ \t]*[=:]",
+    re.IGNORECASE,
+)
+_BOM = b"\xef\xbb\xbf"
 
 
 def look_at(hook: "Hook", target: "Target") -> tuple[list[Finding], Uses]:
@@ -40,27 +49,52 @@ def look_at(hook: "Hook", target: "Target") -> tuple[list[Finding], Uses]:
     except StartError as error:
         found = [findings.make("unreadable", hook.path, 0, *rest) for _, *rest in error.problems]
         return found, _NOTHING
-    found = list(writable(hook.path))
+    found = [*writable(hook.path), *_unread_settings(hook, content)]
     if hook.kind == kinds.PYTHON:
         return found + list(_python_faults(hook, content, "")), _python_uses(content)
     words = _interpreter(hook, content)
     name = _name(words)
     if name in _SHELLS:
+        found += _argument_faults(hook, content, name)
         found += [*_text_faults(hook, content), *_shell_faults(hook, content, words, target)]
         return found, _shell_uses(hook, content)
-    if content.startswith(b"#!"):
+    is_python = re.fullmatch(r"python(3[.\d]*)?", name) is not None
+    if is_python or content.startswith(b"#!"):
         found += _encoding_faults(hook, content)
-        if re.fullmatch(r"python(3[.\d]*)?", name):
-            found += _python_faults(hook, content, WARNING)
-            return found, _python_uses(content)
+    if is_python:
+        found += _python_faults(hook, content, WARNING)
+        return found, _python_uses(content)
     return found, _NOTHING
 
 
-def writable(path: bytes) -> "Iterator[Finding]":
-    """Yield who but its owner can change a file or a directory."""
+def _unread_settings(hook: "Hook", content: bytes) -> "Iterator[Finding]":
+    """Yield the first comment that is meant for settings and that no start reads."""
+    for meant in _MEANT.finditer(content[:_SCANNED_BYTES]):
+        begin = content.rfind(b"\n", 0, meant.start()) + 1
+        end = content.find(b"\n", begin)
+        line = content.count(b"\n", 0, begin) + 1
+        is_seen = line <= discover.COMMENT_LINES and end <= kinds.HEAD_BYTES
+        if not (is_seen and discover.settings_of_line(content[begin : end if end >= 0 else None])):
+            message = "these settings are not read"
+            mend = (
+                f"write `# entrykit: …`, at the start of one of the first {discover.COMMENT_LINES}"
+                " lines"
+            )
+            yield findings.make("unread-settings", hook.path, line, message, mend)
+            return
+
+
+def writable(path: bytes, *, only_names: bool = False) -> "Iterator[Finding]":
+    """Yield who but its owner can change a file or a directory.
+
+    With `only_names` it is a directory above what matters: what others put into it does not, but
+    that they rename what is there, which a sticky bit forbids.
+    """
     try:
         mode = os.stat(files.place(path)).st_mode
     except OSError:
+        return
+    if only_names and mode & stat.S_ISVTX:
         return
     shown = f"its mode is {mode & 0o7777:04o}"
     if mode & 0o002:
@@ -94,8 +128,23 @@ def _name(words: list[bytes]) -> str:
     return name.decode("latin-1")
 
 
+def _argument_faults(hook: "Hook", content: bytes, name: str) -> "Iterator[Finding]":
+    """Yield what a shell is given by a `#!` line as one word, and cannot understand (execve(2))."""
+    words = kinds.interpreter(content[: kinds.HEAD_BYTES])
+    is_by_kernel = content.startswith(b"#!") and hook.words in ([hook.path], [*words, hook.path])
+    word = words[-1]
+    is_shells = os.path.basename(words[0]).decode("latin-1") == name
+    if is_by_kernel and is_shells and word.startswith(b"-") and b" " in word:
+        message = f"{name} is given `{log.text(word)}` as one word"
+        yield findings.make("interpreter", hook.path, 1, message, "write one word, as -eu")
+
+
 def _text_faults(hook: "Hook", content: bytes) -> "Iterator[Finding]":
     yield from _encoding_faults(hook, content)
+    if content.startswith(_BOM):
+        # A start minds it only where there is a `#!`.
+        message = "it begins with a byte order mark (BOM)"
+        yield findings.make("bom", hook.path, 1, message, "save it as UTF-8 without BOM")
     ends = [number for number, line in enumerate(content.split(b"\n"), 1) if line.endswith(b"\r")]
     if ends:
         also = f", and {len(ends) - 1} more" if len(ends) > 1 else ""
@@ -150,6 +199,11 @@ def _shell_faults(
         yield findings.make(
             "shell-syntax", hook.path, line, f"{name} refuses its syntax: {reason}", "correct it"
         )
+    elif b"delimited by end-of-file" in ended.stderr:
+        # Of a here-document that has no end: bash only warns.
+        line = content.rstrip(b"\n").count(b"\n") + 1
+        message = "a here-document has no end before that of the file"
+        yield findings.make("shell-syntax", hook.path, line, message, "correct it", WARNING)
 
 
 def _shell(words: list[bytes], name: str, target: "Target") -> list[bytes] | None:

@@ -21,7 +21,8 @@ def uses(content: bytes) -> tuple[list[tuple[str, int]], list[tuple[int, str]]]:
         return [], [(1, f"it is no template: {error}")]
     lines: dict[str, int] = {}
     known = {*environment.globals, *_FUNCTIONS}
-    for node in tree.find_all((nodes.Name, nodes.Getitem, nodes.Getattr, nodes.Call)):
+    kinds = (nodes.Name, nodes.Getitem, nodes.Getattr, nodes.Call, nodes.Compare)
+    for node in tree.find_all(kinds):
         name = _name(node)
         if isinstance(node, nodes.Name) and (name not in free or name in known):
             continue
@@ -31,20 +32,27 @@ def uses(content: bytes) -> tuple[list[tuple[str, int]], list[tuple[int, str]]]:
 
 
 def _name(node: nodes.Node) -> str:
-    """Return the variable that `NAME`, `env.NAME`, `env["NAME"]` or `secret("NAME")` uses."""
+    """Return the variable that `NAME`, `env.NAME`, `secret("NAME")` and the like use."""
     if isinstance(node, nodes.Name):
         return node.name
+    if isinstance(node, nodes.Getattr) and _is_environment(node.node):
+        # Jinja asks for an attribute first: `env.items` is no variable.
+        return "" if hasattr(dict, node.attr) else node.attr
+    argument = None
     if isinstance(node, nodes.Call):
-        is_secret = isinstance(node.node, nodes.Name) and node.node.name == "secret"
-        argument = node.args[0] if is_secret and node.args else None
+        argument = node.args[0] if node.args and _asks_for_a_name(node.node) else None
     elif isinstance(node, nodes.Getitem) and _is_environment(node.node):
         argument = node.arg
-    elif isinstance(node, nodes.Getattr) and _is_environment(node.node):
-        return node.attr if node.attr.isupper() else ""
-    else:
-        argument = None
+    elif isinstance(node, nodes.Compare) and any(_is_environment(one.expr) for one in node.ops):
+        argument = node.expr
     is_text = isinstance(argument, nodes.Const) and isinstance(argument.value, str)
     return argument.value if is_text and isinstance(argument, nodes.Const) else ""
+
+
+def _asks_for_a_name(function: nodes.Node) -> bool:
+    if isinstance(function, nodes.Getattr):
+        return function.attr == "get" and _is_environment(function.node)
+    return isinstance(function, nodes.Name) and function.name == "secret"
 
 
 def _is_environment(node: nodes.Node) -> bool:

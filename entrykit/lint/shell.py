@@ -2,20 +2,23 @@
 
 The scanner knows quotes, comments, here-documents, substitutions and what assigns a name (POSIX
 XCU 2, and bash's own); it is no parser. Where it cannot tell, it tells nothing: a name that the
-file assigns anywhere is the file's own, unless `${NAME:-…}` and the like ask for it before.
+file assigns anywhere is the file's own, unless `${NAME:-…}` and the like ask for it before, or
+each assignment makes it from itself (`NAME=${NAME%/}`).
 """
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from typing import NamedTuple
 
 # Set by shells themselves, or said by engines and login to everybody (near_misses has those too).
 _SHELLS_OWN = {
-    "BASH", "BASHPID", "BASH_SOURCE", "BASH_VERSION", "BASH_VERSINFO", "BASH_ENV", "COLUMNS",
-    "DIRSTACK", "ENV", "EPOCHSECONDS", "EPOCHREALTIME", "EUID", "FUNCNAME", "GROUPS",
-    "HOSTTYPE", "IFS", "LINENO", "LINES", "MACHTYPE", "OPTARG", "OPTERR", "OPTIND", "OSTYPE",
-    "PIPESTATUS", "PPID", "PS1", "PS2", "PS3", "PS4", "RANDOM", "REPLY", "SECONDS", "SHELLOPTS",
-    "TMPDIR", "UID", "_",
+    "BASH", "BASHPID", "BASH_COMMAND", "BASH_ENV", "BASH_LINENO", "BASH_REMATCH", "BASH_SOURCE",
+    "BASH_SUBSHELL", "BASH_VERSINFO", "BASH_VERSION", "COLUMNS", "COPROC", "DIRSTACK", "ENV",
+    "EPOCHREALTIME", "EPOCHSECONDS", "EUID", "FUNCNAME", "GROUPS", "HOSTTYPE", "IFS", "LINENO",
+    "LINES", "MACHTYPE", "MAPFILE", "OPTARG", "OPTERR", "OPTIND", "OSTYPE", "PIPESTATUS", "PPID",
+    "PS1", "PS2", "PS3", "PS4", "RANDOM", "REPLY", "SECONDS", "SHELLOPTS", "SRANDOM", "TMPDIR",
+    "UID", "_",
 }  # fmt: skip
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[[^]\n]*\])?\+?=")
@@ -23,11 +26,23 @@ _WORD = re.compile(r"[^\s;&|<>()'\"`$\\#{}=]+")
 _HERE = re.compile(r"<<(-?)[ \t]*((?:\\.|'[^'\n]*'|\"[^\"\n]*\"|[^\s;&|<>()'\"\\])+)")
 _EXPANSION = re.compile(r"\{[!#]?([A-Za-z_][A-Za-z0-9_]*)")
 _GIVEN = re.compile(r"\$\{?ENTRYKIT_ENV\}?\"?/([A-Za-z_][A-Za-z0-9_]*)")
+# `exec {NAME}>FILE`: the descriptor's number.
+_DESCRIPTOR = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}[<>]")
+# `[[ -v NAME`, and what may stand before `-v` there; `command -v` asks for another thing.
+_IS_SET = re.compile(r"(?:\[|\btest|!|&&|\|\||-a|-o|\()[ \t]+-v[ \t]+$")
+# In an arithmetic expression: a name, and what gives it a value.
+_OPERAND = re.compile(
+    r"(?<![A-Za-z0-9_$#{])([A-Za-z_][A-Za-z0-9_]*)(?:\[[^\]\n]*\])?"
+    r"(\s*(?:\+\+|--|(?:[-+*/%&|^]|<<|>>)?=(?!=)))?"
+)
+_EXPRESSION = re.compile(r"([^\n]*?)\)\)")
+_EVALUATED = re.compile(r"\beval[ \t]+[\"']?([A-Za-z_][A-Za-z0-9_]*)=")
+_BRACED = re.compile(r"\$\{[^}]*\}")
 _SOURCES = re.compile(r"(?m)(?:^|[;&|])\s*(?:\.|source)[ \t]+[^\s#]")
 # Their words are names that get a value, or lose it.
 _ASSIGNING = {
     "read", "for", "select", "local", "declare", "typeset", "getopts", "mapfile", "readarray",
-    "unset", "let", "printf",
+    "unset", "let", "printf", "coproc",
 }  # fmt: skip
 _DEEPEST = 100
 # The context of a here-document: a closer that no text has, decoded as Latin-1.
@@ -52,10 +67,19 @@ class _Scanner:
         self.text = text
         self.reads: list[tuple[str, int, bool]] = []
         self.assigned: dict[str, int] = {}
+        # Of each name how often it is assigned, and how often from what it holds: `A=${A%/}`.
+        self._assignments: Counter[str] = Counter()
+        self._renewals: Counter[str] = Counter()
         self._stack: list[str] = []
         self._cases = [0]
         self._heres: list[tuple[str, bool, bool]] = []
-        self._collects = False
+        self._collects = self._asks = False
+        # The name whose value is being read, and how deep in the stack.
+        self._value: tuple[str, int] | None = None
+
+    def makes(self, name: str) -> bool:
+        """Tell whether the text gives a name a value that it does not take from the name itself."""
+        return self._renewals[name] < self._assignments[name]
 
     def scan(self, place: int, end: int, context: str) -> None:
         """Scan from a place to an end, in a context."""
@@ -74,6 +98,7 @@ class _Scanner:
         if character == "$":
             return self._dollar(place, end)
         if character == "\n" and self._heres:
+            self._end_word(character)
             return self._here_documents(place + 1, end)
         if context and text.startswith(context, place) and not self._is_pattern(context):
             self._pop()
@@ -94,10 +119,10 @@ class _Scanner:
         character = text[place]
         if character == "\\":
             return place + 2
-        if character in "\n;&|(":
-            self._collects = False
-            if character == "(":
-                self._push(")")
+        self._end_word(character)
+        if character == "(":
+            return self._parenthesis(place)
+        if character in "\n;&|":
             return place + 1
         if character == "#" and self._is_word_start(place):
             closing = text.find("\n", place)
@@ -109,19 +134,73 @@ class _Scanner:
             self._heres.append((closing_line, closing_line != here[2], bool(here[1])))
             return here.end()
         word = _WORD.match(text, place)
+        if descriptor := _DESCRIPTOR.match(text, place):
+            self.assign(descriptor[1], place)
         if word is None:
             return place + 1
         if self._is_word_start(place):
             self._note_word(place, word)
         return word.end()
 
+    def _end_word(self, character: str) -> None:
+        """Forget what a character ends: the value of an assignment, the words of a command."""
+        if character in " \t\n;&|" and self._value and self._value[1] == len(self._stack):
+            self._value = None
+        if character in "\n;&|(":
+            self._collects = False
+        if character in "\n;&|(<>":
+            self._asks = False
+
+    def _parenthesis(self, place: int) -> int:
+        if self.text.startswith("((", place) and self._note_operands(place + 2, is_read=False):
+            self._push("))")
+            return place + 2
+        self._push(")")
+        return place + 1
+
+    def _note_operands(self, place: int, *, is_read: bool) -> bool:
+        """Note the names of an arithmetic expression; tell whether it is one that ends on its line.
+
+        Else it may be a subshell in a substitution, `$((cd x; ls) | wc)`.
+        """
+        found = _EXPRESSION.match(self.text, place)
+        if found is None:
+            return False
+        expression = found[1]
+        is_read = is_read and not any(mark in expression for mark in ("$(", "`", "'", '"'))
+        expression = _BRACED.sub(lambda found: "0" * len(found[0]), expression)
+        for operand in _OPERAND.finditer(expression):
+            name, is_given = operand[1], operand[2]
+            if is_given or expression[: operand.start()].endswith(("++", "--")):
+                self.assign(name, place)
+            elif is_read:
+                self._read(name, place + operand.start())
+        return True
+
+    def assign(self, name: str, place: int) -> None:
+        """Note that a name is given a value."""
+        self.assigned.setdefault(name, place)
+        self._assignments[name] += 1
+
+    def _read(self, name: str, place: int, *, has_operator: bool = False) -> None:
+        self.reads.append((name, place, has_operator))
+        if self._value and self._value[0] == name:
+            self._renewals[name] += 1
+            self._value = None
+
     def _note_word(self, place: int, word: "re.Match[str]") -> None:
+        is_name = _NAME.fullmatch(word[0]) is not None
         if assignment := _ASSIGNMENT.match(self.text, place):
-            self.assigned.setdefault(assignment[1], place)
-        elif self._collects and _NAME.fullmatch(word[0]):
-            self.assigned.setdefault(word[0], place)
+            self.assign(assignment[1], place)
+            self._value = assignment[1], len(self._stack)
+        elif self._collects and is_name:
+            self.assign(word[0], place)
+        elif is_name and (self._asks or _IS_SET.search(self.text, max(place - 20, 0), place)):
+            self._read(word[0], place)
         if word[0] in _ASSIGNING:
             self._collects = True
+        elif word[0] == "printenv":
+            self._asks = True
         elif word[0] in ("in", "do"):
             self._collects = False
         elif word[0] in ("case", "esac"):
@@ -130,6 +209,7 @@ class _Scanner:
     def _dollar(self, place: int, end: int) -> int:
         text = self.text
         if text.startswith("$((", place):
+            self._note_operands(place + 3, is_read=True)
             self._push("))")
             return place + 3
         if text.startswith("$(", place):
@@ -142,11 +222,11 @@ class _Scanner:
             name = _EXPANSION.match(text, place + 1)
             if name:
                 after = text[name.end() : name.end() + 2].lstrip(":")[:1]
-                self.reads.append((name[1], place, bool(after) and after in "-=?+"))
+                self._read(name[1], place, has_operator=bool(after) and after in "-=?+")
             self._push("}")
             return name.end() if name else place + 2
         if name := _NAME.match(text, place + 1):
-            self.reads.append((name[0], place, False))
+            self._read(name[0], place)
             return name.end()
         return place + 2
 
@@ -175,6 +255,9 @@ class _Scanner:
         if len(self._cases) > 1:
             self._cases.pop()
         self._stack.pop()
+        self._asks = False
+        if self._value and self._value[1] > len(self._stack):
+            self._value = None
 
     def _is_pattern(self, context: str) -> bool:
         """Tell whether a `)` ends a pattern of `case` rather than a substitution."""
@@ -202,6 +285,8 @@ def uses(content: bytes) -> Uses:
     text = content.decode("latin-1")
     scanner = _Scanner(text)
     scanner.scan(0, len(text), "")
+    for evaluated in _EVALUATED.finditer(text):
+        scanner.assign(evaluated[1], evaluated.start())
     ends = [found.start() for found in re.finditer("\n", text)]
     sources = _SOURCES.search(text) is not None
     reads: dict[str, int] = {}
@@ -213,7 +298,7 @@ def uses(content: bytes) -> Uses:
         if has_operator:
             is_own = assigned is not None and bisect_left(ends, assigned) + 1 < line
         else:
-            is_own = assigned is not None or sources
+            is_own = scanner.makes(name) or sources
         if not is_own:
             reads[name] = line
     return Uses(list(reads.items()), set(_GIVEN.findall(text)))

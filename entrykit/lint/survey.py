@@ -1,5 +1,6 @@
 """Looks at an image: its configuration, its hook directories, its hooks and its templates."""
 
+import os
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -8,8 +9,8 @@ from entrykit.lint.findings import Finding
 from entrykit.lint.variables import Read
 from entrykit.settings import configuration as configurations
 from entrykit.settings import lines, record
-from entrykit.steps import configure, discover, order, search
-from entrykit.system import files, log
+from entrykit.steps import climbing, configure, discover, order, search
+from entrykit.system import files, log, users
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from entrykit.steps.search import Listing
 
 _COMMENT = b"entrykit:"
-_COMMENT_LINES = 20
+# What a finding of climbing says more exactly.
+_SAME_AS_CLIMBING = ("world-writable", "group-writable")
 
 
 class Survey:
@@ -39,7 +41,8 @@ class Survey:
         """Return all that is found, with the paths that whoever named the target would write."""
         with targets.entered(self.target):
             configuration = self._read_configuration()
-            settings = configure.Settings(self._told(), configuration)
+            path = self.target.configuration or configure.DEFAULT_PATH
+            settings = configure.Settings(self._told(), configuration, path)
             if self.target.directories is not None:
                 settings.hook_directories = self.target.directories
             listings = search.search(settings)
@@ -57,13 +60,16 @@ class Survey:
     ) -> list[Finding]:
         """Return what a start does not find itself."""
         own = [one for one in found.hooks if one.directory != search.STOCK_DIRECTORY]
-        directories = [one[0] for one in listings if one[0] != search.STOCK_DIRECTORY]
-        result = [one for path in directories for one in hooks.writable(path)]
+        named = settings.hook_directories
+        directories = [*search.HOOK_DIRECTORIES] if named is None else named
+        places = [*directories, *filter(None, [self.target.configuration])]
+        result = [one for path in places for one in hooks.writable(path)]
+        result += self._writable_above(directories)
         if self.target.configuration:
-            result += hooks.writable(self.target.configuration)
             result += variables.declared_secrets(
                 settings.configuration, self.target.configuration, self._lines
             )
+        result += self._unknown_user(settings)
         result += _ties(found.hooks)
         result += _replaced(own, listings)
         reads: list[Read] = []
@@ -76,7 +82,22 @@ class Survey:
             result += self._undeclared_secrets(hook, settings)
         if not self._is_broken:
             result += variables.compare(reads, self._given, settings.configuration)
-        return result
+        climbed = self._climbing(found, settings)
+        paths = {one.path for one in climbed}
+        return climbed + [
+            one for one in result if not (one.code in _SAME_AS_CLIMBING and one.path in paths)
+        ]
+
+    def _writable_above(self, directories: list[bytes]) -> list[Finding]:
+        """Find who can put another in the place of a hook directory or the configuration.
+
+        Above those of an author's tree lies what is no part of an image.
+        """
+        if self.target.directories is not None:
+            return []
+        paths = [path for path in (*directories, self.target.configuration) if path]
+        above = dict.fromkeys(one for path in paths if path[:1] == b"/" for one in _above(path))
+        return [one for path in above for one in hooks.writable(path, only_names=True)]
 
     def look_into_templates(
         self, places: "list[tuple[bytes, dict[str, Any]]]", settings: "Settings"
@@ -134,6 +155,10 @@ class Survey:
             both = [one[0] + b"/" + name for one in listings if name in one[1]]
             path = next((one for one in both if log.text(one) in reason), both[-1])
             self.found.append(findings.make(code, path, 0, f"skipped: {reason}", mend))
+            if code != "masked" and (others := found.replaced.get(name)):
+                message = f"it replaces the one in {log.text(others[-1])}, which is not run either"
+                self.found.append(findings.make("replaced", path, 0, message))
+        self.found += self._unknown_users(found.hooks)
         for text in settings.configuration["hooks"]:
             if text.encode("utf-8", "surrogateescape") not in found.known_names:
                 line = self._lines.get(("hooks", text), 0)
@@ -143,10 +168,63 @@ class Survey:
                     findings.make("unknown-hook", path, line, message, "[hooks] takes file names")
                 )
 
+    def _unknown_users(self, found: "list[Hook]") -> list[Finding]:
+        """Find the users of hooks whom the image does not know; what is no image knows nobody."""
+        if self.target.directories is not None or not os.path.lexists(files.place(users.PASSWD)):
+            return []
+        result = []
+        for hook in (one for one in found if one.user):
+            try:
+                users.identity(hook.user)
+            except StartError as error:
+                line = self._lines.get(("hooks", log.text(hook.name), "user"), 0)
+                path = (self.target.configuration if line else None) or hook.path
+                line = line or _comment_line(hook.path, hook.user)
+                for where, message, mend in error.problems:
+                    told = f"{where}: {message}" if where else message
+                    result.append(findings.make("user", path, line, told, mend))
+        return result
+
+    def _unknown_user(self, settings: "Settings") -> list[Finding]:
+        """Find that the image does not know the command's user; what is no image knows nobody."""
+        path, line = self.target.configuration, self._lines.get(("user",), 0)
+        is_image = self.target.directories is None and os.path.lexists(files.place(users.PASSWD))
+        if path is None or not line or not is_image or not settings.user:
+            return []
+        try:
+            users.identity(settings.user)
+        except StartError as error:
+            return [
+                findings.make(
+                    "configuration", path, line, f"{where}: {told}" if where else told, mend
+                )
+                for where, told, mend in error.problems
+            ]
+        return []
+
+    def _climbing(self, found: "Discovery", settings: "Settings") -> list[Finding]:
+        """Find what a start as root would refuse to obey, where the image is this machine's own."""
+        user = settings.configuration["user"]
+        if not user or self.target.root or self.target.directories is not None:
+            return []
+        try:
+            identity = users.identity(user)
+        except StartError:
+            # It may be in the /etc/passwd that a container mounts.
+            return []
+        if not identity.uid:
+            return []
+        return [
+            findings.make("climbing", where.encode("utf-8", "surrogateescape"), 0, message, mend)
+            for where, message, mend in climbing.problems(settings, identity, found)
+        ]
+
     def _undeclared_secrets(self, hook: "Hook", settings: "Settings") -> list[Finding]:
         """Find the secrets that a hook names and nobody declares; with env-dirs nobody knows."""
         configuration = settings.configuration
-        if self._is_broken or not self.target.configuration or configuration["env_dirs"]:
+        target = self.target
+        knows_all = bool(target.configuration) or target.is_whole
+        if self._is_broken or not knows_all or configuration["env_dirs"]:
             return []
         found = []
         for name in sorted(map(log.text, hook.secrets)):
@@ -155,7 +233,7 @@ class Survey:
                 continue
             text = log.text(hook.name)
             line = self._lines.get(("hooks", text, "secrets"), 0)
-            path = self.target.configuration if line else hook.path
+            path = target.configuration if line and target.configuration else hook.path
             line = line or _comment_line(hook.path, name)
             message = f"secrets names {name}, which is not declared as a secret"
             mend = f"declare it: [env.{name}] secret = true"
@@ -169,17 +247,16 @@ def _moved(one: Finding, path: bytes) -> Finding:
 
 def _ties(found: "list[Hook]") -> list[Finding]:
     """Find neighbours that are ordered by nothing but their bytes."""
-    return [
-        findings.make(
-            "order-tie",
-            after.path,
-            0,
-            f"its number is that of {log.text(before.name)}, written otherwise",
-            "give them different numbers",
-        )
-        for before, after in pairwise(found)
-        if order.key(before.name)[:2] == order.key(after.name)[:2]
-    ]
+    result = []
+    for before, after in pairwise(found):
+        if order.key(before.name)[:2] == order.key(after.name)[:2]:
+            # A stock hook keeps its name.
+            stock = after.directory == search.STOCK_DIRECTORY
+            one, other = (before, after) if stock else (after, before)
+            message = f"its number is that of {log.text(other.name)}, written otherwise"
+            mend = "give them different numbers"
+            result.append(findings.make("order-tie", one.path, 0, message, mend))
+    return result
 
 
 def _replaced(found: "list[Hook]", listings: "list[Listing]") -> list[Finding]:
@@ -190,6 +267,12 @@ def _replaced(found: "list[Hook]", listings: "list[Listing]") -> list[Finding]:
             message = f"it replaces the one in {log.text(others[-1])}"
             result.append(findings.make("replaced", hook.path, 0, message))
     return result
+
+
+def _above(path: bytes) -> list[bytes]:
+    """Return the directories above an absolute path, from the one below `/`."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:length]) for length in range(2, len(parts))]
 
 
 def _line_of(code: str, path: bytes, message: str) -> int:
@@ -207,7 +290,7 @@ def _comment_line(path: bytes, word: str) -> int:
         head = files.read(path, 4096, cut=True)
     except StartError:
         return 0
-    for number, line in enumerate(head.split(b"\n")[:_COMMENT_LINES], 1):
+    for number, line in enumerate(head.split(b"\n")[: discover.COMMENT_LINES], 1):
         if _COMMENT in line and word.encode("utf-8", "backslashreplace") in line:
             return number
     return 0

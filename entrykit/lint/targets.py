@@ -36,6 +36,11 @@ class Target:
     search_path: bytes = inherited.DEFAULT_SEARCH_PATH
     programs_are_here: bool = True
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that a start would find is there: this machine, or a whole image."""
+        return self.directories is None and not (self.root and self.programs_are_here)
+
     def shown(self, path: bytes) -> bytes:
         """Return a path as whoever named the root would write it."""
         is_outside = self.lies_outside and path == self.configuration
@@ -58,7 +63,8 @@ def find(names: list[bytes], configuration: bytes | None, told: dict[str, bytes]
         return [Target(configuration=path, told=told, search_path=here)]
     found: list[Target] = []
     by_configuration: dict[bytes, Target] = {}
-    for name in (given.rstrip(b"/") or b"/" for given in names):
+    for given in names:
+        name = given.rstrip(b"/") or given[:1]
         if not os.path.isdir(name):
             what = "it is no directory" if os.path.lexists(name) else "no such directory"
             raise StartError(f"cannot check {log.text(name)}: {what}", errors.USAGE)
@@ -162,7 +168,7 @@ def _follow(root: bytes, path: bytes) -> bytes:
         if target.startswith(b"/"):
             done = []
         parts += [part for part in target.split(b"/") if part not in (b"", b".")][::-1]
-        if not done and parts[::-1] == [b"dev", b"null"]:
-            # A mask: the tree of an image has no devices.
-            return _NULL
+    if done == [b"dev", b"null"]:
+        # A mask: the tree of an image has no devices.
+        return _NULL
     return b"/".join((root, *done)) or b"/"

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from entrykit.plan import configuration, environment, hooks
 from entrykit.plan.record import FORMAT
-from entrykit.plan.redaction import Redaction
-from entrykit.steps import gate, handoff
+from entrykit.plan.redaction import Redaction, tells_a_secret
+from entrykit.steps import gate, handoff, step_down
 from entrykit.system import errors, files, log
+from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
     from entrykit.plan.record import Command, Plan, Problem, Process
     from entrykit.steps.state import Start
-    from entrykit.system.errors import StartError
 
 
 def build(this: "Start", words: list[bytes]) -> "Plan":
@@ -30,20 +30,23 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     log.keep(said)
     redaction = Redaction()
     sources = configuration.Sources(this.settings, words)
+    refusal = _step_down(this)
     is_open = gate.is_open(this.command, this.settings.program, this.settings.other_commands)
     variables, problems = environment.resolve(this, sources, redaction, is_open=is_open)
     found, more = hooks.find(this, sources, redaction, is_open=is_open)
-    problems += more
+    problems = [*(refusal.problems if refusal else ()), *problems, *more]
+    if this.identity:
+        this.environment.set(b"HOME", this.identity.home)
     entries = environment.of_command(this, redaction)
     will_run = any(hook["runs"] for hook in found["hooks"])
     command, notes = _command(this, redaction, is_final=not will_run)
     log.keep(None)
     return {
         "format": FORMAT,
-        "status": errors.CONFIG if problems else 0,
-        "problems": [_problem(problem) for problem in problems],
-        "notes": notes,
-        "log": said,
+        "status": refusal.status if refusal else errors.CONFIG if problems else 0,
+        "problems": [_problem(problem, this, redaction) for problem in problems],
+        "notes": [redaction.line(note) for note in notes],
+        "log": [redaction.line(line) for line in said],
         "configuration": list(configuration.settings(this.settings, sources, redaction)),
         "gate": {"open": is_open, "reason": redaction.shown(_reason(this, is_open).encode())},
         "variables": variables,
@@ -54,8 +57,24 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     }
 
 
-def _problem(problem: "errors.Problem") -> "Problem":
+def _step_down(this: "Start") -> "StartError | None":
+    """Learn whom the command would run as; return what the start would say, where it cannot."""
+    if this.settings.user:
+        try:
+            this.identity = step_down.wanted(this.settings.user)
+        except StartError as error:
+            return error
+    return None
+
+
+def _problem(problem: "errors.Problem", this: "Start", redaction: Redaction) -> "Problem":
     where, message, mend = problem
+    message = redaction.line(message)
+    if tells_a_secret(where):
+        # The start shows the value of a variable that is not declared secret.
+        apart = Redaction()
+        apart.hide([this.environment.get(where.encode("utf-8", "surrogateescape"))])
+        message = apart.line(message)
     return {"where": where, "message": message, "mend": mend}
 
 
@@ -83,7 +102,7 @@ def _command(this: "Start", redaction: Redaction, *, is_final: bool) -> "tuple[C
             notes[-1] += "; a hook may change that"
     command: Command = {
         "program": redaction.words(words[:split]),
-        "arguments": redaction.words(words[split:]),
+        "arguments": redaction.arguments(words[split:]),
         "takes_options": bool(this.command.program),
         "is_final": is_final,
         "file": None if file is None else redaction.shown(file),
@@ -117,13 +136,15 @@ def _process(this: "Start", redaction: Redaction) -> "Process":
         directory = redaction.shown(posix.getcwdb())
     except OSError:
         directory = "(deleted)"
+    identity = this.identity
     return {
-        "uid": posix.geteuid(),
-        "gid": posix.getegid(),
-        "groups": sorted(posix.getgroups()),
+        "user": identity.name if identity else "",
+        "uid": identity.uid if identity else posix.geteuid(),
+        "gid": identity.gid if identity else posix.getegid(),
+        "groups": list(identity.groups) if identity else sorted(posix.getgroups()),
         "umask": _inherited_umask() if umask is None else f"{umask:04o}",
         "directory": directory,
-        "no_new_privileges": settings["no_new_privileges"],
+        "no_new_privileges": this.settings.no_new_privileges,
     }
 
 

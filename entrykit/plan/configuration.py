@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from entrykit.plan.redaction import Redaction
-from entrykit.settings import lines, options
+from entrykit.settings import init, lines, options
 from entrykit.steps import configure, search
 from entrykit.system import files, log, signals
 from entrykit.system.errors import StartError
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from entrykit.steps.configure import Settings
 
 DEFAULT = "default"
-_NOT_A_SETTING = ("plan", "init", "user")
 
 
 class Sources:
@@ -51,6 +50,7 @@ def settings(given: "Settings", sources: Sources, redaction: Redaction) -> "Iter
     configuration = given.configuration
     directories = given.hook_directories
     umask = configuration["umask"]
+    death_signal = configuration["parent_death_signal"]
     values: dict[str, str | float | list[str] | None] = {
         "config": sources.file if sources.has_file else None,
         "hooks": redaction.words(search.HOOK_DIRECTORIES if directories is None else directories),
@@ -62,8 +62,17 @@ def settings(given: "Settings", sources: Sources, redaction: Redaction) -> "Iter
         "timeout": given.timeout_seconds,
         "grace": configuration["grace"],
         "stop-signals": [signals.name(number) for number in configuration["stop_signals"]],
+        "user": given.user or None,
+        "init": "true" if configuration["init"] else "false",
+        "forward": configuration["forward"],
+        "rewrite": [
+            f"{init.name(one)}={init.name(other)}"
+            for one, other in configuration["rewrite"].items()
+        ],
+        "ok-status": [str(status) for status in configuration["ok_status"]],
+        "parent-death-signal": init.name(death_signal) if death_signal else None,
         "umask": None if umask is None else f"{umask:04o}",
-        "no-new-privileges": "true" if configuration["no_new_privileges"] else "false",
+        "no-new-privileges": "true" if given.no_new_privileges else "false",
         "log": redaction.shown(given.told.get("log") or b"info"),
     }
     if given.sysroot:
@@ -83,4 +92,5 @@ def settings(given: "Settings", sources: Sources, redaction: Redaction) -> "Iter
             }
     for suffix, words in configuration["runners"].items():
         source = sources.line("runners", suffix) or sources.file
-        yield {"name": f'runners."{suffix}"', "value": words, "source": source}
+        value = [redaction.line(word) for word in words]
+        yield {"name": f'runners."{suffix}"', "value": value, "source": source}

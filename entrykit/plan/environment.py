@@ -32,7 +32,7 @@ def resolve(
     declared = this.settings.configuration["env"]
     for name, variable in declared.items():
         if variable.get("secret"):
-            redaction.hide(this.environment.get(s.encode()) for s in _names(name, variable))
+            redaction.hide(_values(this, {s.encode() for s in _names(name, variable)}))
     if not is_open:
         return [], []
     origins: Origins = {}
@@ -54,6 +54,14 @@ def resolve(
 
 def _names(name: str, variable: "Declared") -> list[str]:
     return [name, *variable.get("deprecated", ())]
+
+
+def _values(this: "Start", names: set[bytes]) -> "Iterator[bytes]":
+    """Yield what the environment holds under these names, each of the entries with one name."""
+    for key, value in this.environment.values.items():
+        name, _, doubled = (key, b"", value) if isinstance(key, bytes) else key[1].partition(b"=")
+        if name in names:
+            yield doubled
 
 
 def _secrets_so_far(this: "Start", origins: "Origins", problems: "list[Problem]") -> set[bytes]:

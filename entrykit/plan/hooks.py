@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypedDict
 
-from entrykit.steps import discover, journal, once, search
+from entrykit.steps import climbing, discover, hook_user, journal, once, search
 from entrykit.system import log
 from entrykit.system.errors import StartError
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from entrykit.plan.record import Hook, PassedOver, Setting, Skipped
     from entrykit.plan.redaction import Redaction
     from entrykit.steps.discover import Discovery
+    from entrykit.steps.search import Listing
     from entrykit.steps.state import Start
     from entrykit.system.errors import Problem
 
@@ -31,16 +32,14 @@ def find(
 ) -> "tuple[Found, list[Problem]]":
     """Return what lies in the hook directories, as the start finds it, and what is wrong.
 
-    With the gate closed faults do not matter, and nothing runs.
+    With the gate closed faults do not matter, and nothing runs; what the command's user must not be
+    able to write is wrong all the same.
     """
     listings = search.search(this.settings)
     found = discover.discover(this.settings, listings, this.search_path())
-    problems: list[Problem] = []
-    if is_open:
-        try:
-            discover.report(found, this.settings)
-        except StartError as error:
-            problems = list(error.problems)
+    problems = _report(found, this) if is_open else []
+    if this.identity and this.identity.uid:
+        problems += climbing.problems(this.settings, this.identity, found if is_open else None)
     rows = []
     for one in found.hooks:
         runs, state = is_open, "" if is_open else _CLOSED
@@ -50,15 +49,6 @@ def find(
             except StartError as error:
                 problems += [(log.text(one.name), *problem[1:]) for problem in error.problems]
         rows.append(_hook(one, found, sources, redaction) | {"runs": runs, "state": state})
-    passed_over = [
-        (directory, name, _NO_HOOKS_NAME)
-        for directory, names, _, _ in listings
-        for name in sorted(names)
-        if discover.is_passed_over(name)
-    ]
-    passed_over += [
-        (*path.rpartition(b"/")[::2], "it is a directory") for path in found.directories
-    ]
     return {
         "hooks": rows,
         "skipped": [
@@ -70,12 +60,38 @@ def find(
             }
             for name, reason, mend, _ in found.skipped
         ],
-        "passed_over": [
-            {"name": _text(name), "directory": _text(directory), "reason": reason}
-            for directory, name, reason in passed_over
-            if not _is_stock(directory)
-        ],
+        "passed_over": _passed_over(found, listings),
     }, problems
+
+
+def _passed_over(found: "Discovery", listings: "list[Listing]") -> "list[PassedOver]":
+    passed_over = [
+        (directory, name, _NO_HOOKS_NAME)
+        for directory, names, _, _ in listings
+        for name in sorted(names)
+        if discover.is_passed_over(name)
+    ]
+    passed_over += [
+        (*path.rpartition(b"/")[::2], "it is a directory") for path in found.directories
+    ]
+    return [
+        {"name": _text(name), "directory": _text(directory), "reason": reason}
+        for directory, name, reason in passed_over
+        if not _is_stock(directory)
+    ]
+
+
+def _report(found: "Discovery", this: "Start") -> "list[Problem]":
+    """Say what the start would say before its first hook, and return the problems."""
+    problems: list[Problem] = []
+    try:
+        discover.report(found, this.settings)
+    except StartError as error:
+        problems += error.problems
+    if any(one.user for one in found.hooks):
+        hook_user.say_kept(found.hooks)
+        problems += hook_user.refusals(found.hooks)
+    return problems
 
 
 def _is_stock(directory: bytes) -> bool:
@@ -123,6 +139,7 @@ def _settings(hook: discover.Hook, sources: "Sources") -> "list[Setting]":
         "once": (hook.once or None, ""),
         "on_interrupted": ("redo" if hook.redoes else None, ""),
         "makes": ([_text(path) for path in hook.makes], ""),
+        "user": (hook.user or None, ""),
     }
     settings: list[Setting] = []
     for key, (value, general) in values.items():

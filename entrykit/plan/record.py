@@ -105,8 +105,9 @@ class Entry(TypedDict):
 
 
 class Process(TypedDict):
-    """What the command runs as."""
+    """What the command runs as; `user` names one that is stepped down to, if it has a name."""
 
+    user: str
     uid: int
     gid: int
     groups: list[int]

@@ -10,11 +10,14 @@ from collections.abc import Iterable
 # Less would hide every `1` where a secret is `1`, and so tell what the secret is.
 _SHORTEST_BYTES = 4
 _SECRET = b"(secret)"
+_NOT_SHOWN = "(not shown)"
 _TELLING = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|(^|_)(KEY|PW|PWD|PASS|DSN)$"
 )
 _PATHS = ("_FILE", "_PATH", "_DIR")
-_USER_IN_URL = re.compile(r"(?<=://)[^/\s]*@")
+# To the last `@`: a password that nobody has escaped may hold another one, or a slash; and blanks,
+# where all of the value is a URL.
+_USER_IN_URL = re.compile(r"(\A[A-Za-z][A-Za-z0-9+.-]*://)[^/]*@|(://)\S*@")
 
 
 class Redaction:
@@ -34,11 +37,37 @@ class Redaction:
         # In the bytes: as text, a character may begin in a secret and end behind it.
         for value in self._values:
             raw = raw.replace(value, _SECRET)
-        return _USER_IN_URL.sub("***@", raw.decode("utf-8", "surrogateescape"))
+        return _USER_IN_URL.sub(r"\1\2***@", raw.decode("utf-8", "surrogateescape"))
+
+    def line(self, text: str) -> str:
+        """Return a line of the log without secrets."""
+        return self.shown(text.encode("utf-8", "surrogateescape"))
 
     def words(self, raw: Iterable[bytes]) -> list[str]:
         """Return words as texts without secrets."""
         return [self.shown(word) for word in raw]
+
+    def arguments(self, raw: Iterable[bytes]) -> list[str]:
+        """Return a command's arguments without secrets, and without what `--password` is given."""
+        shown: list[str] = []
+        tells = False
+        for word in raw:
+            name, equals, value = word.partition(b"=")
+            text, told = self.shown(word), tells
+            tells = word.startswith(b"-") and _is_option_of_a_secret(name)
+            # What is known to be a secret is said to be one.
+            if _SECRET.decode() not in text:
+                if told and word and not word.startswith((b"-", b"/")):
+                    text = _NOT_SHOWN
+                elif tells and value:
+                    text = f"{self.shown(name)}={_NOT_SHOWN}"
+            shown.append(text)
+            tells = tells and not equals
+        return shown
+
+
+def _is_option_of_a_secret(name: bytes) -> bool:
+    return tells_a_secret(name.decode("latin-1").strip("-").replace("-", "_"))
 
 
 def tells_a_secret(name: str) -> bool:

@@ -56,8 +56,8 @@ class Page:
             self.lines.append((line + (self._painted(_DIM, last) if last else "")).rstrip())
 
     def line(self, text: str, *, is_wrong: bool = False) -> None:
-        """Add a line."""
-        text = _printable(text)
+        """Add a line, whole: the mend of a problem comes last."""
+        text = log.text(text.encode("utf-8", "surrogateescape"))
         self.lines.append(_INDENT + (self._painted(_RED, text) if is_wrong else text))
 
     def _painted(self, colour: str, text: str) -> str:
@@ -190,7 +190,8 @@ def _command(plan: "Plan") -> "Iterator[Row]":
     yield "words", " ".join(_quoted(word) for word in words)
     yield "program", command["file"] or "cannot be run: see the notes"
     groups = " ".join(str(group) for group in process["groups"]) or _NONE
-    yield "user", f"uid {process['uid']}, gid {process['gid']}, groups {groups}"
+    name = f"{process['user']}: " if process["user"] else ""
+    yield "user", f"{name}uid {process['uid']}, gid {process['gid']}, groups {groups}"
     yield "umask", process["umask"]
     yield "directory", process["directory"]
     if process["no_new_privileges"]:

@@ -4,16 +4,13 @@ A check takes the value that TOML gave and returns the one to keep; it raises Va
 text is what was expected.
 """
 
-import signal
 from collections.abc import Callable
 from typing import Any
 
-from entrykit.settings import hook, values
+from entrykit.settings import hook, init, values
+from entrykit.system import users
 
 Check = Callable[[object], Any]
-
-# Signals that cannot be waited for: KILL and STOP, and those that a fault of the process raises.
-_NO_STOPS = {"KILL", "STOP", "ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP", "CHLD", "CLD"}
 
 
 def text(value: object) -> str:
@@ -81,6 +78,14 @@ def duration(value: object) -> float:
         return values.duration_seconds(hook.plain_number(value))
     except ValueError:
         raise ValueError('a duration ("30s", "500ms", "5m", or a number of seconds)') from None
+
+
+def user(value: object) -> str:
+    """Take a user spec."""
+    if not isinstance(value, str):
+        raise ValueError('a user ("app", "1500", "app:staff" or "1500:1500")')
+    users.split(value)
+    return value
 
 
 def umask(value: object) -> int:
@@ -171,24 +176,32 @@ def stop_signals(value: object) -> list[int]:
     """Take names of signals and return their numbers."""
     numbers = []
     for word in words(value):
-        number = _signal_number(word)
+        number = init.stop_signal(word)
         if number is None:
             raise ValueError(f"a list of signals that can be waited for, which {word!r} is not")
         numbers.append(number)
     return numbers
 
 
-def _signal_number(word: str) -> int | None:
-    """Return the number of a signal as STOPSIGNAL names it: TERM, SIGTERM, 15, RTMIN+3, RTMAX-1."""
-    bare = word.upper().removeprefix("SIG")
-    offset = bare[len("RTMIN+") :]
-    if bare.startswith("RTMIN+") and offset.isascii() and offset.isdigit():
-        number = signal.SIGRTMIN + int(offset)
-    elif bare.startswith("RTMAX-") and offset.isascii() and offset.isdigit():
-        number = signal.SIGRTMAX - int(offset)
-    elif bare.isascii() and bare.isdigit():
-        number = int(bare)
-    else:
-        number = getattr(signal, f"SIG{bare}", 0)
-    refused = {getattr(signal, f"SIG{name}") for name in _NO_STOPS}
-    return int(number) if number in signal.valid_signals() - refused else None
+def forward(value: object) -> str:
+    """Take where an init's signals go."""
+    return init.forward(value if isinstance(value, str) else "")
+
+
+def rewrite(value: object) -> dict[int, int]:
+    """Take a list of signals and what is sent instead."""
+    return init.rewrite(words(value))
+
+
+def statuses(value: object) -> list[int]:
+    """Take a list of exit statuses."""
+    if not isinstance(value, list) or any(type(number) is not int for number in value):
+        raise ValueError("a list of exit statuses, 0 to 255")
+    return init.statuses(value)
+
+
+def parent_death_signal(value: object) -> int:
+    """Take the name of a signal and return its number."""
+    if not isinstance(value, str):
+        raise ValueError("the name of a signal")
+    return init.parent_death_signal(value)

@@ -54,17 +54,13 @@ def _read_key(reader: Reader, configuration: "Configuration", key: str, given: o
     }  # fmt: skip
     if key in schema.TOP:
         checked = reader.value((key,), schema.TOP[key], given)
-        if key != "trust":
-            cast("dict[str, Any]", configuration)[key.replace("-", "_")] = checked
-    elif key in schema.TOP_TO_COME:
-        if not any(given is one or given == one != 0 for one in schema.TOP_TO_COME[key]):
-            reader.problem((key,), f"{key} is not available in this version", "leave it out")
+        cast("dict[str, Any]", configuration)[key.replace("-", "_")] = checked
     elif key in tables:
         tables[key](reader, configuration, reader.table((key,), given))
     elif key in SECTIONS:
         _read_section(reader, configuration, key, given)
     else:
-        reader.unknown((key,), (*schema.TOP, *schema.TOP_TO_COME, *tables, *SECTIONS))
+        reader.unknown((key,), (*schema.TOP, *tables, *SECTIONS))
 
 
 def _read_hooks(reader: Reader, configuration: "Configuration", table: dict[str, object]) -> None:

@@ -9,7 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.settings.record import HookSettings
 
-_TO_COME = ("user",)
 ON_ERROR = ("stop", "continue")
 ON_INTERRUPTED = ("fail", "redo")
 _LISTS = ("secrets", "makes")
@@ -49,11 +48,10 @@ def put(settings: "HookSettings", key: str, value: object) -> tuple[str, str] | 
     known = {
         "timeout": _put_timeout, "secrets": _put_secrets, "on-error": _put_on_error,
         "once": _put_once, "on-interrupted": _put_on_interrupted, "makes": _put_makes,
+        "user": _put_user,
     }  # fmt: skip
     if key in known:
         return known[key](settings, value)
-    if key in _TO_COME:
-        return f"{key} is not available in this version", "leave it out"
     near = values.nearest(key, list(known))
     hint = f"did you mean {near}?" if near else f"known are {', '.join(known)}"
     return f"unknown setting {key}", hint
@@ -115,6 +113,18 @@ def _is_plain_path(path: str) -> bool:
     if path == "/":
         return True
     return not parts[0] and not {"", ".", ".."} & set(parts[1:]) and "\0" not in path
+
+
+def _put_user(settings: "HookSettings", value: object) -> tuple[str, str] | None:
+    """Take what has the form of a user spec; whom it names is looked up where the hook is."""
+    from entrykit.system import users  # few hooks have one
+
+    try:
+        users.split(value if isinstance(value, str) else "")
+    except ValueError as expected:
+        return f"user: expected {expected}", ""
+    settings["user"] = str(value)
+    return None
 
 
 def _put_timeout(settings: "HookSettings", value: object) -> tuple[str, str] | None:

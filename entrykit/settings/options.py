@@ -12,7 +12,8 @@ from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     Setting = tuple[str, bool, bool, str]
 
@@ -23,19 +24,27 @@ SETTINGS = (
     ("skip", False, True, "file names of hooks not to run, separated by `,`"),
     ("log", False, True, "form and level of the log: `text`, and `quiet`, `info` or `debug`"),
     ("plan", True, True, "show what a start would do, and do nothing; `json`: in that form"),
-    ("init", True, True, "stay as PID 1, the command as a child (not available yet)"),
+    ("init", True, True, "stay as PID 1, and let the command be a child of it"),
+    ("forward", False, False, "with an init: signals go to the `child`, or to its process `group`"),
+    ("rewrite", False, False, "with an init: other signals for some, 0 for none: TERM=QUIT,USR1=0"),
+    ("ok-status", False, False, "with an init: statuses of the command that count as 0: 7,143"),
+    ("parent-death-signal", False, False, "with an init: what it gets when its parent ends: TERM"),
     ("program", False, True, "the image's program, its words separated by blanks"),
-    ("user", False, False, "step down to this user at the handoff (not available yet)"),
+    ("user", False, False, "whom the command runs as, where the start is root: `app`, `1500:33`"),
     (
         "sysroot",
         False,
         True,
         "a directory that stands before /sys and /proc for 20-limits.py: for tests",
     ),
+    ("no-new-privileges", True, False, "let nothing that the command runs gain privileges"),
     ("timeout", False, False, "time limit of each hook that sets none of its own: 30s, 5m"),
 )
 PREFIX = b"ENTRYKIT_"
 PLAN_FORMS = ("text", "json")
+_OF_INIT = frozenset({"forward", "rewrite", "ok-status", "parent-death-signal"})
+# Lists, so that each time they are given counts.
+_REPEATABLE = ("rewrite", "ok-status")
 # What hooks are given; in a start's own environment they come from a start around it.
 _GIVEN_TO_HOOKS = (
     b"ENTRYKIT_HOOK", b"ENTRYKIT_ENV", b"ENTRYKIT_UNSET", b"ENTRYKIT_OPTIONS", b"ENTRYKIT_ARGS",
@@ -67,6 +76,8 @@ def read_options(
                 message = f"option --{name} needs a value"
                 raise StartError(message, errors.USAGE, "see `entrykit run --help`")
             value = rest.pop(0)
+        if name in _REPEATABLE and name in options:
+            value = options[name] + b"," + value
         options[name] = value
     if rest and rest[0] == b"--":
         rest.pop(0)
@@ -106,12 +117,11 @@ def log_level(given: dict[str, bytes]) -> int:
 
 def check(given: dict[str, bytes]) -> None:
     """Raise StartError where a setting is given that cannot be had yet, or makes no sense."""
-    if given.get("user"):
-        message = "--user is not available in this version"
-        raise StartError(message, hint="give the image a USER, or use `docker run --user`")
-    if given.get("init") and _switch("init", given["init"]):
-        message = "--init (ENTRYKIT_INIT) is not available in this version"
-        raise StartError(message, hint="leave it out")
+    if "user" in given:
+        user(given["user"])
+    if given.get("no-new-privileges"):
+        _switch("no-new-privileges", given["no-new-privileges"])
+    init_settings(given)
     plan_form(given.get("plan", b""))
     if given.get("timeout"):
         timeout_seconds(given["timeout"])
@@ -135,6 +145,54 @@ def timeout_seconds(written: bytes) -> float:
     except ValueError:
         message = f"--timeout is no duration: {log.text(written)}"
         raise StartError(message, errors.USAGE, "write for instance 30s, 500ms or 5m") from None
+
+
+def user(written: bytes) -> str:
+    """Return the user of `--user`. Raises StartError: an empty one is no user either."""
+    from entrykit.system import users  # few starts are told one
+
+    spec = written.decode("utf-8", "surrogateescape")
+    try:
+        users.split(spec)
+    except ValueError as expected:
+        raise StartError(f"--user {spec!r}: expected {expected}") from None
+    return spec
+
+
+def no_new_privileges(written: bytes) -> bool:
+    """Return what `--no-new-privileges` says. Raises StartError."""
+    return _switch("no-new-privileges", written)
+
+
+def init_settings(given: dict[str, bytes]) -> "dict[str, Any]":
+    """Return what is told of the init, under the configuration's keys.
+
+    Raises StartError: status 78 for the one that is a variable too, else 2.
+    """
+    found: dict[str, Any] = {}
+    if given.get("init"):
+        found["init"] = _switch("init", given["init"])
+    if not _OF_INIT.isdisjoint(given):
+        from entrykit.settings import init  # `signal` costs 3 ms
+
+        readers: dict[str, Callable[[str], Any]] = {
+            "forward": init.forward,
+            "rewrite": lambda text: init.rewrite(text.split(",")),
+            "ok-status": lambda text: init.statuses([_integer(one) for one in text.split(",")]),
+            "parent-death-signal": init.parent_death_signal,
+        }
+        for name in _OF_INIT.intersection(given):
+            try:
+                found[name.replace("-", "_")] = readers[name](log.text(given[name]))
+            except ValueError as error:
+                message = f"--{name} is not {error}"
+                raise StartError(message, errors.USAGE, "see `entrykit run --help`") from None
+    return found
+
+
+def _integer(text: str) -> int:
+    """Return a number of few digits, -1 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else -1
 
 
 def plan_form(written: bytes) -> str:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         once: NotRequired[str]
         on_interrupted: NotRequired[str]
         makes: NotRequired[list[str]]
+        user: NotRequired[str]
 
     class Once(TypedDict):
         """`[once]`: a directory on the volume, or the variable with a database's URL; "" unset."""
@@ -52,16 +53,23 @@ if TYPE_CHECKING:
         """What a configuration file says; `timeout` and `grace` in seconds.
 
         `composed` names the variables whose defaults refer to others, each after those that it
-        refers to; `groups` are those that exclude each other.
+        refers to; `groups` are those that exclude each other. `rewrite` maps signals to those that
+        stand for them, 0 for none; `parent_death_signal` is 0 where there is none.
         """
 
         program: list[str]
         commands: list[str]
+        user: str
         umask: int | None
         no_new_privileges: bool
         timeout: float | None
         grace: float
         stop_signals: list[int]
+        init: bool
+        forward: str
+        rewrite: dict[int, int]
+        ok_status: list[int]
+        parent_death_signal: int
         env: dict[str, Variable]
         env_dirs: list[str]
         env_files: list[str]
@@ -71,13 +79,16 @@ if TYPE_CHECKING:
         hooks: dict[str, HookSettings]
         once: Once
         runners: dict[str, list[str]]
+        trust: str
 
 
 def empty() -> "Configuration":
     """Return what holds where there is no configuration file."""
     return {
-        "program": [], "commands": [], "umask": None, "no_new_privileges": False,
+        "program": [], "commands": [], "user": "", "umask": None, "no_new_privileges": False,
         "timeout": None, "grace": 5.0, "stop_signals": [], "env": {}, "sections": {},
         "hooks": {}, "once": {"journal": "", "database": ""}, "runners": {}, "env_dirs": [],
-        "env_files": [], "composed": [], "groups": {},
+        "env_files": [], "composed": [], "groups": {}, "trust": "",
+        "init": False, "forward": "child", "rewrite": {}, "ok_status": [],
+        "parent_death_signal": 0,
     }  # fmt: skip

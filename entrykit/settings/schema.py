@@ -13,19 +13,21 @@ from entrykit.settings.sections.section import Section
 TOP: dict[str, Check] = {
     "program": checks.program,
     "commands": checks.words,
+    "user": checks.user,
     "umask": checks.umask,
     "no-new-privileges": checks.flag,
     "timeout": checks.duration,
     "grace": checks.duration,
     "stop-signals": checks.stop_signals,
+    "init": checks.flag,
+    "forward": checks.forward,
+    "rewrite": checks.rewrite,
+    "ok-status": checks.statuses,
+    "parent-death-signal": checks.parent_death_signal,
     "trust": checks.trust,
     "env-dirs": checks.paths,
     "env-files": checks.paths,
 }
-# Refused, unless they say what holds anyway.
-TOP_TO_COME: dict[str, tuple[object, ...]] = {
-    "user": (), "init": (False,),
-}  # fmt: skip
 
 VARIABLE: dict[str, Check] = {
     "type": checks.word,

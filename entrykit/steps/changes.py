@@ -120,14 +120,12 @@ class Directories:
         paths = [b"%s/.%s-%d" % (place, kind.encode(), self._number) for kind in KINDS]
         self._paths = paths
         try:
-            for path in paths:
-                writing.make_directory(path, 0o700)
-                posix.utime(path, ns=(_UNTOUCHED_NS, _UNTOUCHED_NS))
+            self._make(paths)
             self._times_ns = _times_ns(paths)
         except OSError as error:
             self.discard()
             self.had_no_place = True
-            reason = files.cannot("make", path, error).problems[0][1]
+            reason = files.cannot("make", error.filename or place, error).problems[0][1]
             log.warn(reason, hint="hooks cannot ask for changes through files")
             return
         self.variables = _variables(paths)
@@ -157,14 +155,7 @@ class Directories:
         """Remove the directories and what is in them; the next hook gets new ones."""
         paths, self._paths, self._times_ns = self._paths, [], []
         self.variables = _variables([_NOWHERE + b"/" + kind.encode() for kind in KINDS])
-        for path in paths:
-            try:
-                writing.remove_tree(path)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                # A process that a hook left behind may be writing there.
-                log.debug(f"cannot remove {log.text(path)}: {error.strerror}")
+        self._remove(paths)
 
     def close(self) -> None:
         """Remove all that the command has no use for: before the handoff, or at a failure."""
@@ -177,6 +168,21 @@ class Directories:
         self.discard()
         if self._runtime:
             runtime.remove(self._runtime)
+
+    def _make(self, paths: list[bytes]) -> None:
+        for path in paths:
+            writing.make_directory(path, 0o700)
+            posix.utime(path, ns=(_UNTOUCHED_NS, _UNTOUCHED_NS))
+
+    def _remove(self, paths: list[bytes]) -> None:
+        for path in paths:
+            try:
+                writing.remove_tree(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                # A process that a hook left behind may be writing there.
+                log.debug(f"cannot remove {log.text(path)}: {error.strerror}")
 
     def _is_touched(self) -> bool:
         """Tell whether anything was put into a directory: that changes its times (inode(7)).

@@ -30,13 +30,14 @@ class Settings:
 
     `hook_directories` is None for the default ones, of which a missing one is no error. `sysroot`
     stands before /sys and /proc where a hook looks for limits; b"" but in tests. `plan` is the form
-    of the plan that is wanted instead of the start, "" for none. `told` is what variables and
-    options have said, by the settings' names; `path` is the configuration file's.
+    of the plan that is wanted instead of the start, "" for none. `user` is whom to step down to, ""
+    for nobody. `told` is what variables and options have said, by the settings' names; `path` is
+    the configuration file's, which `is_baked` where it says what it said when the image was built.
     """
 
     __slots__ = (
-        "configuration", "hook_directories", "other_commands", "path", "plan", "program", "skip",
-        "sysroot", "timeout_seconds", "told",
+        "configuration", "hook_directories", "is_baked", "no_new_privileges", "other_commands",
+        "path", "plan", "program", "skip", "sysroot", "timeout_seconds", "told", "user",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +45,7 @@ class Settings:
     ) -> None:
         self.configuration = configuration
         self.path = path
+        self.is_baked = False
         self.told = given
         self.plan = ""
         self.program = _raw(configuration["program"])
@@ -52,6 +54,8 @@ class Settings:
         self.skip: list[bytes] = []
         self.sysroot = b""
         self.timeout_seconds = configuration["timeout"]
+        self.user = configuration["user"]
+        self.no_new_privileges = configuration["no_new_privileges"]
         if given:
             self._put_above(given)
 
@@ -66,7 +70,16 @@ class Settings:
 
         if given.get("timeout"):
             self.timeout_seconds = options.timeout_seconds(given["timeout"])
+        if "user" in given:
+            self.user = options.user(given["user"])
+        if given.get("no-new-privileges"):
+            self.no_new_privileges = options.no_new_privileges(given["no-new-privileges"])
         self.plan = options.plan_form(given.get("plan", b""))
+        if of_init := options.init_settings(given):
+            self.configuration = {**self.configuration, **of_init}  # type: ignore[typeddict-item]
+            unused = ", ".join(f"--{key.replace('_', '-')}" for key in of_init if key != "init")
+            if unused and not self.configuration["init"]:
+                log.warn(f"there is no init, to which {unused} would say something", hint="--init")
 
 
 def _raw(words: list[str]) -> list[bytes]:
@@ -100,7 +113,9 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
     was_baked = path == baked_path and baked_content is not None
     content = _read_configuration(path, must_exist=was_baked or bool(given.get("config")))
     if baked_configuration is not None and content == baked_content:
-        return Settings(given, baked_configuration, path)
+        settings = Settings(given, baked_configuration, path)
+        settings.is_baked = path == baked_path
+        return settings
     if content is None:
         from entrykit.settings import record  # a baked start has it
 
@@ -113,10 +128,12 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
 def _read_configuration(path: bytes, *, must_exist: bool) -> bytes | None:
     try:
         return files.read(path, CONFIGURATION_LIMIT_BYTES)
-    except StartError:
+    except StartError as error:
         if not must_exist and not _exists(path):
             return None
-        raise
+        ((_, message, hint),) = error.problems
+        mend = hint or "it is the configuration: put it there, or change ENTRYKIT_CONFIG (--config)"
+        raise StartError(message, hint=mend) from None
 
 
 def _exists(path: bytes) -> bool:

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from entrykit.settings.record import Configuration
     from entrykit.steps.configure import Settings
     from entrykit.steps.search import Listing
+    from entrykit.system.users import Identity
 
     # A file's directory, its status or why that cannot be had, and whether its mode says nothing.
     Place = tuple[bytes, posix.stat_result | OSError, bool]
 
 _BACKUPS = (b"~", b".bak", b".orig", b".rej", b".swp", b".md", b".txt", b".disabled")
 _PACKAGE_LEFTOVERS = (b"dpkg-", b"rpm")
-_COMMENT_LINES = 20
+COMMENT_LINES = 20
 _COMMENT_MARKS = (b"#", b"//", b"--")
 _COMMENT_KEY = b"entrykit:"
 BY_COMMENT, BY_TABLE = "its settings comment", "[hooks]"
@@ -33,12 +34,15 @@ class Hook:
     configuration's section it is given, "" for none. `timeout_seconds` is None for no limit.
     `once` is the name under which its one run is remembered, "" for a hook that always runs;
     `makes` are the paths that it makes; `redoes` says that an interrupted run is done again.
+    `user` is the spec of whom it is to run as, "" for the start's own, `identity` who that is: None
+    where it runs with the ids that the start has. `home` is that user's, None where the start's is
+    the hook's too.
     `set_by` says of each setting that is not a general one where it stands: BY_COMMENT, BY_TABLE.
     """
 
     __slots__ = (
-        "directory", "goes_on", "kind", "makes", "name", "once", "path", "redoes", "secrets",
-        "section", "set_by", "timeout_seconds", "words",
+        "directory", "goes_on", "home", "identity", "kind", "makes", "name", "once", "path",
+        "redoes", "secrets", "section", "set_by", "timeout_seconds", "user", "words",
     )  # fmt: skip
 
     def __init__(self, name: bytes, directory: bytes, kind: str, words: list[bytes]) -> None:
@@ -55,6 +59,15 @@ class Hook:
         self.redoes = False
         self.makes: list[bytes] = []
         self.set_by: dict[str, str] = {}
+        self.user = ""
+        self.identity: Identity | None = None
+        self.home: bytes | None = None
+
+    @property
+    def uid(self) -> int | None:
+        """Return the uid of another user that it runs as, None for the start's own."""
+        identity = self.identity
+        return None if identity is None or identity.uid == posix.getuid() else identity.uid
 
 
 class Discovery:
@@ -62,11 +75,11 @@ class Discovery:
 
     `stock_names` are those of the stock hooks that are switched on; `directories` the paths of
     directories in hook directories; `replaced` the directories whose file of a name another one
-    stands before.
+    stands before, and `replacing` the paths of those others that were not left out.
     """
 
-    __slots__ = ("directories", "hooks", "known_names", "problems", "replaced", "skipped",
-                 "stock_names")  # fmt: skip
+    __slots__ = ("directories", "hooks", "known_names", "problems", "replaced", "replacing",
+                 "skipped", "stock_names")  # fmt: skip
 
     def __init__(self) -> None:
         self.hooks: list[Hook] = []
@@ -77,6 +90,7 @@ class Discovery:
         self.skipped: list[tuple[bytes, str, str, bool]] = []
         self.directories: list[bytes] = []
         self.replaced: dict[bytes, list[bytes]] = {}
+        self.replacing: list[bytes] = []
 
 
 def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes) -> Discovery:
@@ -92,9 +106,14 @@ def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes
         directory, status, modes_say_nothing = places[name]
         if name in settings.skip:
             _skip(found, name, "named in ENTRYKIT_SKIP or --skip")
-        elif isinstance(status, OSError):
+            continue
+        if name in found.replaced:
+            found.replacing.append(directory + b"/" + name)
+        if isinstance(status, OSError):
             what = "follow the link" if isinstance(status, FileNotFoundError) else "read"
             _, message, hint = files.cannot(what, directory + b"/" + name, status).problems[0]
+            # What is missing, or leads in a circle.
+            hint = hint or "correct the link, or remove it"
             found.problems.append((log.text(name), message, hint))
         elif files.is_null_device(status):
             _skip(found, name, f"masked by {log.text(directory)}/{log.text(name)}")
@@ -105,6 +124,10 @@ def discover(settings: "Settings", listings: "list[Listing]", search_path: bytes
 
 def report(found: Discovery, settings: "Settings") -> None:
     """Say what is skipped and why, and raise StartError, status 78, with all faults."""
+    if any(hook.user for hook in found.hooks):
+        from entrykit.steps import hook_user  # few hooks have one
+
+        hook_user.resolve(found)
     for name, reason, hint, is_warning in found.skipped:
         if is_warning:
             log.warn(f"skipped: {reason}", log.text(name), hint)
@@ -246,6 +269,7 @@ def _apply_settings(found: Discovery, settings: "Settings", hook: Hook, head: by
             hook.redoes = given.get("on_interrupted", "redo" if hook.redoes else "") == "redo"
             makes = [path.encode("utf-8", "surrogateescape") for path in given.get("makes", ())]
             hook.makes = makes or hook.makes
+            hook.user = given.get("user", hook.user)
     if hook.once or hook.makes or hook.redoes:
         _check_once(found, settings, hook)
     if hook.section:
@@ -267,14 +291,18 @@ def _settings_comment(head: bytes) -> str:
     """Return what stands after `entrykit:` in the comments among a file's first lines."""
     if head.startswith(b"\x7fELF"):
         return ""
-    found = []
-    for line in head.split(b"\n")[:_COMMENT_LINES]:
-        bare = line.strip()
-        for mark in _COMMENT_MARKS:
-            comment = bare[len(mark) :].lstrip() if bare.startswith(mark) else b""
-            if comment.startswith(_COMMENT_KEY):
-                found.append(log.text(comment[len(_COMMENT_KEY) :]))
-    return " ".join(found)
+    found = [settings_of_line(line) for line in head.split(b"\n")[:COMMENT_LINES]]
+    return " ".join(log.text(settings) for settings in found if settings)
+
+
+def settings_of_line(line: bytes) -> bytes:
+    """Return what stands after `entrykit:` where a line is a comment that begins so."""
+    bare = line.strip()
+    for mark in _COMMENT_MARKS:
+        comment = bare[len(mark) :].lstrip() if bare.startswith(mark) else b""
+        if comment.startswith(_COMMENT_KEY):
+            return comment[len(_COMMENT_KEY) :]
+    return b""
 
 
 def _named_by_section(configuration: "Configuration", section: str) -> set[bytes]:

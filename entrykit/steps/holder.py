@@ -9,6 +9,7 @@ Loaded where a hook has `once` and the journal is a database: builtin modules on
 
 import posix
 
+from entrykit.steps import left_over
 from entrykit.steps.once import Pauses
 from entrykit.system import log, signals, spawn
 from entrykit.system.errors import StartError, os_reason
@@ -49,7 +50,7 @@ class Holder:
         Raises StartError, status 78, where it must not run.
         """
         name = self._start.settings.configuration["once"]["database"]
-        url = self._start.environment.get(name.encode())
+        url = self._start.view().environment.get(name.encode())
         if not url:
             hint = f"set it or {name}_FILE to the URL of a Postgres database"
             raise StartError(f"{name}, which [once] names, is not set", hint=hint)
@@ -108,14 +109,14 @@ class Holder:
         requests, self._requests = posix.pipe()
         self._replies, replies = posix.pipe()
         posix.set_blocking(self._replies, False)
-        closed = [*self._start.inherited.descriptors, self._requests, self._replies]
+        closed = [*self._start.not_for_hooks, self._requests, self._replies]
         hook = self._hook
 
         def hold(report: int) -> int:
             from entrykit.steps import python_hook  # of the child alone, as what follows
 
             # What the library looks for: PGSSLROOTCERT, PGPASSFILE, HOME.
-            python_hook.set_environment(self._start.environment.plain(set()))
+            python_hook.set_environment(self._start.view().environment.plain(set()))
             from entrykit.stock import once_table
 
             run = once_table.Run(hook.once, self._where, self.digest, redoes=hook.redoes)
@@ -126,6 +127,7 @@ class Holder:
         finally:
             posix.close(requests)
             posix.close(replies)
+        left_over.note(self._child)
 
     def _next_reply(self, pauses: Pauses) -> list[str]:
         """Wait for the holder to say something. Raises StartError where it has failed."""

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from entrykit.system.spawn import Ending
 
 _NOT_STARTED = "the command was not started"
+_KILL = 9
+
+
+def prepare() -> None:
+    """Note what runs before the first hook: it is no hook's."""
+    if posix.getpid() == 1 and spawn.has_children():
+        from entrykit.steps import left_over  # seldom
+
+        left_over.note_all()
 
 
 def run(hook: "Hook", start: "Start") -> None:
@@ -37,7 +46,7 @@ def run(hook: "Hook", start: "Start") -> None:
     except signals.Stopped:
         raise
     except StartError as error:
-        start.directories.discard()
+        start.directories_of(hook).discard()
         took = f" after {log.duration(time.monotonic() - began)}"
         if isinstance(error, errors.NotRun):
             took = ""
@@ -47,7 +56,7 @@ def run(hook: "Hook", start: "Start") -> None:
             for _, message, hint in error.problems
         ]
         if not hook.goes_on:
-            if start.directories.had_no_place:
+            if start.directories_of(hook).had_no_place:
                 _add_no_place(error)
             raise
         log.warn(*error.problems[-1][1::-1], error.problems[-1][2])
@@ -70,7 +79,8 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
 
     `is_lost` tells whether it must not go on.
     """
-    reports = hook.kind in (kinds.SOURCED, kinds.PYTHON)
+    # Of another user's hook that cannot be started, its child tells why.
+    reports = hook.kind in (kinds.SOURCED, kinds.PYTHON) or hook.identity is not None
     report = -1
     try:
         try:
@@ -84,22 +94,28 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
             hook.timeout_seconds,
             start.settings.configuration["grace"],
             is_lost,
+            hook.uid,
         )
-        raw = spawn.take_report(report) if reports else b""
+        raw = spawn.take_report(report) if reports and not ending.stopped_by else b""
     finally:
         if report >= 0:
             posix.close(report)
     if ending.stopped_by:
         raise signals.Stopped(ending.stopped_by, log.text(hook.name))
+    leaves_some = spawn.group_lives(child) or (posix.getpid() == 1 and spawn.has_children())
+    if leaves_some:
+        from entrykit.steps import left_over  # most hooks leave nothing
+
+        left_over.name(log.text(hook.name), child)
     if ending.status or ending.timed_out or ending.lost:
         raise _failure(hook, ending, raw)
     try:
-        asked, said = _read_changes(hook, start, raw, child)
+        asked, said = _read_changes(hook, start, raw, leaves_some=leaves_some)
         if hook.once:
             from entrykit.steps import once  # loaded already
 
             once.check_changes(asked)
-        start.apply(asked)
+        start.apply(asked, hook)
     except StartError as error:
         error.problems = _with_status(error.problems, error.status)
         raise
@@ -108,13 +124,18 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
 
 def _start_child(hook: "Hook", start: "Start", report: int) -> int:
     """Start a hook, each kind in its way, and return the child's process id. Raises OSError."""
+    if hook.identity is not None:
+        from entrykit.steps import hook_user  # loaded already
+
+        return hook_user.start_child(hook, hook.identity, start, report)
     if hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # costs 1 ms, once
 
         return python_hook.start_child(hook, start, report)
     environment = start.environment_for(hook)
     if hook.kind == kinds.SOURCED:
-        words = sourced.argv(hook.words, hook.path, start.command.words())
+        words = start.view(hook).command.words()
+        words = sourced.argv(hook.words, hook.path, words, environment)
         return spawn.program(words, environment, report)
     return spawn.program(hook.words, environment)
 
@@ -126,16 +147,23 @@ def _cannot_be_started(error: OSError) -> StartError:
     return StartError(f"cannot be started: {os_reason(error)}", status, hint)
 
 
-def _read_changes(hook: "Hook", start: "Start", report: bytes, child: int) -> tuple[Changes, str]:
+def _read_changes(
+    hook: "Hook", start: "Start", report: bytes, *, leaves_some: bool
+) -> tuple[Changes, str]:
     """Return what the hook asked for, in its report and in the directories, and what it says."""
     asked, said = Changes(), ""
-    if hook.kind == kinds.SOURCED:
+    if hook.identity is not None:
+        from entrykit.steps import hook_user  # loaded already
+
+        said = hook_user.read_report(hook, report, asked)
+    elif hook.kind == kinds.SOURCED:
         sourced.read_report(report, asked)
     elif hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # loaded already
 
         said = python_hook.read_report(report, asked)
-    written, any_written = start.directories.read()
+    directories = start.directories_of(hook)
+    written, any_written = directories.read()
     if any_written:
         asked.set.update(written.set)
         asked.unset += written.unset
@@ -143,10 +171,9 @@ def _read_changes(hook: "Hook", start: "Start", report: bytes, child: int) -> tu
         asked.args += written.args
         asked.command = asked.command if written.command is None else written.command
         asked.check()
-    left_behind = spawn.group_lives(child) or (posix.getpid() == 1 and spawn.has_children())
-    if any_written or left_behind:
+    if any_written or leaves_some:
         # What a process that the hook left behind writes from now on must not be the next one's.
-        start.directories.discard()
+        directories.discard()
     return asked, said
 
 
@@ -167,8 +194,14 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         hint = "see what it waits for, or raise its timeout"
         return StartError(f"was ended at its time limit of {limit}", errors.TIMED_OUT, hint)
     if ending.signal:
-        return StartError(f"was killed by {signals.name(ending.signal)}", ending.status)
-    if hook.kind == kinds.PYTHON:
+        hint = "the container's memory may have run out" if ending.signal == _KILL else ""
+        return StartError(f"was killed by {signals.name(ending.signal)}", ending.status, hint)
+    if hook.identity is not None:
+        from entrykit.steps import hook_user  # loaded already
+
+        if told := hook_user.told_failure(hook, report, ending.status):
+            return told
+    elif hook.kind == kinds.PYTHON:
         from entrykit.steps import python_hook  # loaded already
 
         problems = python_hook.read_problems(report)
@@ -180,6 +213,8 @@ def _failure(hook: "Hook", ending: "Ending", report: bytes) -> StartError:
         errors.NOT_FOUND: "it calls a program that is not there: see what it printed",
     }
     hint = hints.get(ending.status, "")
+    if hook.kind == kinds.SOURCED and not hint:
+        hint = "it runs with `set -e`: write `|| :` behind what may fail, its last command too"
     return StartError(f"failed with exit status {ending.status}", ending.status, hint)
 
 

@@ -28,19 +28,24 @@ class Environment:
     lies there under a key of its own, a tuple, which no look-up finds.
     """
 
-    __slots__ = ("_is_plain", "values")
+    __slots__ = ("_odd_names", "values")
 
     def __init__(self, entries: list[bytes]) -> None:
         values: dict[bytes | tuple[int, bytes], bytes] = {}
-        self._is_plain = True
+        # Of those entries, as they were given.
+        self._odd_names: set[bytes] = set()
         for entry in entries:
             name, equals, value = entry.partition(b"=")
             if name and equals and name not in values:
                 values[name] = value
             else:
                 values[len(values), entry] = b""
-                self._is_plain = False
+                self._odd_names.add(name)
         self.values = values
+
+    def is_plain(self) -> bool:
+        """Tell whether all that was given are variables, each once: as engines do it."""
+        return not self._odd_names
 
     def get(self, name: bytes) -> bytes | None:
         """Return a variable's value, None where it is not set."""
@@ -75,20 +80,21 @@ class Environment:
 
     def execute(self, path: bytes, argv: list[bytes]) -> None:
         """Become the program at `path`; return only by raising OSError (execve(2))."""
-        if self._is_plain:
+        if self.is_plain():
             posix.execve(path, argv, self.plain())
         # Python cannot hand over an entry without `=` or a name that is there twice, so they stay
         # where they are, in the C library's own environment, which is then brought in line. What
         # stands there now, Python knows: its locale and Python hooks have changed it since.
         wanted, held = self.plain(), posix.environ
-        given = Environment(_entries_from_kernel() or [])
         # An entry that begins with `=` has an empty name there, which unsetenv(3) refuses.
         for name in held.keys() - {*wanted, b""}:
             posix.unsetenv(name)
         for name, value in wanted.items():
-            if held.get(name) != value:
-                if given._is_doubled(name) and not self._is_doubled(name):
-                    posix.unsetenv(name)
+            # What a Python hook was given may stand there already, before the double.
+            is_single_now = name in self._odd_names and not self.is_doubled(name)
+            if is_single_now:
+                posix.unsetenv(name)
+            if is_single_now or held.get(name) != value:
                 posix.putenv(name, value)
         posix.execv(path, argv)
 
@@ -96,11 +102,12 @@ class Environment:
         for key in self._doubles(name):
             del self.values[key]
 
-    def _is_doubled(self, name: bytes) -> bool:
+    def is_doubled(self, name: bytes) -> bool:
+        """Tell whether an entry that is no variable has this name too."""
         return bool(self._doubles(name))
 
     def _doubles(self, name: bytes) -> "list[tuple[int, bytes]]":
-        if self._is_plain:
+        if self.is_plain():
             return []
         keys = [key for key in self.values if isinstance(key, tuple)]
         return [key for key in keys if key[1].partition(b"=")[0] == name]

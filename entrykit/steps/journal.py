@@ -7,14 +7,20 @@ import posix
 import time
 
 from entrykit.steps.once import Pauses
-from entrykit.system import files, log, writing
+from entrykit.system import descent, files, log, writing
 from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from entrykit.steps.discover import Hook
     from entrykit.steps.once import Entry
     from entrykit.steps.state import Start
+    from entrykit.system.users import Identity
+
+    Result = TypeVar("Result")
 
 STARTED, DONE = "started", "done"
 _KEYS = ("name", "hook", "digest", "host", "makes", "started", "done", "state")
@@ -57,15 +63,19 @@ class Journal:
     The hook has it open as well, and so has what it starts: where a start is killed alone, or as
     PID 1, whose descriptors the kernel closes before it ends the others, nobody has the lock as
     long as one of these may still write.
+
+    What a hook with a user makes is looked at and emptied with that user's ids. So are the journal
+    and the lock where the directory is closed to the start's own: root need not be almighty.
     """
 
-    __slots__ = ("_hook", "_lock", "_lock_path", "_path", "_start", "_started", "digest")
+    __slots__ = ("_hook", "_keeper", "_lock", "_lock_path", "_path", "_start", "_started", "digest")
 
     def __init__(self, hook: "Hook", start: "Start", digest: str) -> None:
         directory = start.settings.configuration["once"]["journal"].encode()
         self._path = b"%s/%s.journal" % (directory, hook.once.encode())
         self._lock_path = b"%s/%s.lock" % (directory, hook.once.encode())
         self._hook, self._start = hook, start
+        self._keeper = hook.identity if hook.identity and _is_closed(directory) else None
         self._lock = -1
         self._started: Entry = {}
         self.digest = digest
@@ -75,6 +85,36 @@ class Journal:
 
         Raises StartError, status 78, where it must not run.
         """
+        return _as_user(self._keeper, self._enter)
+
+    def look(self) -> "Entry | None":
+        """Return what the journal says now, None where there is none; change nothing.
+
+        Raises StartError where it is not to be trusted.
+        """
+        return _as_user(self._keeper, self._look)
+
+    @staticmethod
+    def is_lost() -> bool:
+        """Return False: what the kernel holds for this process is lost with it."""
+        return False
+
+    def finish(self) -> None:
+        """Write that the hook is done, as soon as the disk holds what it has made."""
+        _as_user(self._keeper, self._finish)
+
+    def leave(self, *, is_done: bool) -> None:
+        """Let the lock go: for all that have it open, but only where the hook is done."""
+        if self._lock >= 0:
+            import fcntl  # loaded already
+
+            if is_done:
+                # A daemon that it has left behind would keep it for ever.
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+            posix.close(self._lock)
+            self._lock = -1
+
+    def _enter(self) -> "Entry | None":
         # Before the lock, which needs a volume that can be written to.
         entry = self._done()
         if entry is not None:
@@ -99,52 +139,26 @@ class Journal:
         writing.write(self._path, write_out(self._started), 0o644, is_durable=True)
         return None
 
-    def look(self) -> "Entry | None":
-        """Return what the journal says now, None where there is none; change nothing.
-
-        Raises StartError where it is not to be trusted.
-        """
+    def _look(self) -> "Entry | None":
         entry = self._done() or self._read()
         if entry is None:
             self._check_new()
         return entry
 
-    @staticmethod
-    def is_lost() -> bool:
-        """Return False: what the kernel holds for this process is lost with it."""
-        return False
-
-    def finish(self) -> None:
-        """Write that the hook is done, as soon as the disk holds what it has made."""
-        from entrykit.system import kernel  # once in the life of a volume
-
+    def _finish(self) -> None:
         for path in self._hook.makes:
             # As each later start looks for it.
-            if not _is_made(path):
+            if not self._is_made(path):
                 message = f"did not make {log.text(path)}, as makes says, or left it empty"
                 raise StartError(message, hint="correct makes, or the hook")
-        for path in (self._path.rpartition(b"/")[0], *self._hook.makes):
-            try:
-                descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
-                try:
-                    kernel.sync_file_system(descriptor)
-                finally:
-                    posix.close(descriptor)
-            except OSError as error:
-                raise files.cannot("write out", path, error) from None
+        _sync(self._path.rpartition(b"/")[0])
+        for path in self._hook.makes:
+            _as_user(self._hook.identity, _sync, path)
         done = self._started | {"done": _now(), "state": DONE}
         writing.write(self._path, write_out(done), 0o644, is_durable=True)
 
-    def leave(self, *, is_done: bool) -> None:
-        """Let the lock go: for all that have it open, but only where the hook is done."""
-        if self._lock >= 0:
-            import fcntl  # loaded already
-
-            if is_done:
-                # A daemon that it has left behind would keep it for ever.
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
-            posix.close(self._lock)
-            self._lock = -1
+    def _is_made(self, path: bytes) -> bool:
+        return _as_user(self._hook.identity, _is_made, path)
 
     def _read(self) -> "Entry | None":
         try:
@@ -167,7 +181,7 @@ class Journal:
         if entry is None or entry["state"] != DONE:
             return None
         for path in self._hook.makes:
-            if not _is_made(path):
+            if not self._is_made(path):
                 message = (
                     f"was done, says {log.text(self._path)}, but {log.text(path)} is not there"
                 )
@@ -178,7 +192,11 @@ class Journal:
     def _make_directory(self) -> None:
         directory = self._path.rpartition(b"/")[0]
         try:
-            writing.make_directory(directory, 0o755)
+            parent, name = descent.open_parent(directory)
+            try:
+                descent.make_directory(parent, name, 0o755)
+            finally:
+                posix.close(parent)
         except FileExistsError:
             return
         except FileNotFoundError:
@@ -235,7 +253,7 @@ class Journal:
     def _check_new(self) -> None:
         """Raise StartError where what the hook is to make is there already."""
         for path in self._hook.makes:
-            if _is_made(path):
+            if self._is_made(path):
                 journal = log.text(self._path)
                 message = f"{log.text(path)} is not empty, and no {journal} says that it is whole"
                 hint = f"if it is: echo 'state: done' >{journal}; if not: empty it"
@@ -255,7 +273,7 @@ class Journal:
         log.warn(f"was interrupted in its run of {begun}: runs again", log.text(self._hook.name))
         for path in self._hook.makes:
             try:
-                writing.clear(path)
+                _as_user(self._hook.identity, writing.clear, path)
             except OSError as error:
                 import errno
 
@@ -287,6 +305,47 @@ class Journal:
 
     def _makes(self) -> str:
         return " ".join(map(log.text, self._hook.makes))
+
+
+def _as_user(
+    identity: "Identity | None", work: "Callable[..., Result]", *arguments: bytes
+) -> "Result":
+    """Do some work with a user's ids, where there is one; return what it returns."""
+    if identity is None:
+        return work(*arguments)
+    from entrykit.system import other_user  # loaded already
+
+    with other_user.ActingAs(identity):
+        return work(*arguments)
+
+
+def _is_closed(directory: bytes) -> bool:
+    """Tell whether a directory is another user's and closed to this process, or would be."""
+    place = directory
+    try:
+        try:
+            status = posix.stat(place)
+        except FileNotFoundError:
+            place = directory.rpartition(b"/")[0] or b"/"
+            status = posix.stat(place)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    is_open = posix.access(place, posix.W_OK | posix.X_OK, effective_ids=True)
+    return status.st_uid != posix.geteuid() and not is_open
+
+
+def _sync(path: bytes) -> None:
+    """Let the disk hold what lies on the file system of a path. Raises StartError."""
+    from entrykit.system import kernel  # once in the life of a volume
+
+    try:
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)
+        try:
+            kernel.sync_file_system(descriptor)
+        finally:
+            posix.close(descriptor)
+    except OSError as error:
+        raise files.cannot("write out", path, error) from None
 
 
 def _is_made(path: bytes) -> bool:

@@ -172,6 +172,8 @@ def _shell_fault(words: list[bytes], search_path: bytes) -> "Kind | None":
     # `env` is given the whole rest of the line as one word.
     is_plain = is_env and words[1][:1] != b"-" and b"=" not in words[1]
     if is_plain and not find_program(words[1], search_path):
+        if b" " in words[1]:
+            hint = f"env is given all of it as one name: write #!{log.text(words[0])} -S …"
         return FAULT, [], f"its interpreter {log.text(words[1])} is not in PATH", hint
     return None
 

@@ -39,7 +39,7 @@ _NOTHING = b"entrykit: nothing"
 # What any other report begins with. Without it marshal would take some stray text for a tuple of
 # thousands of millions.
 _BEGINNING = b"entrykit: report "
-_CHANGES, _PROBLEMS = "changes", "problems"
+CHANGES, PROBLEMS = "changes", "problems"
 # What a source can make compile() raise.
 COMPILE_ERRORS = (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError)
 
@@ -82,12 +82,13 @@ class HookStart:
     `log`: `debug`, `info` and `warning`, each a line.
     `secrets`: the names of those in `env` that are secret: what they hold is not to be shown.
     `runtime_directory`: where files for the command may lie, "" where there is no such place.
+    `uid`, `gid`: whom the command will run as: who is to be able to read what is made for it.
     `sysroot`: what stands before /sys and /proc, "" but in tests.
     """
 
     def __init__(self, hook: "Hook", start: "Start", place: bytes) -> None:
         self._changes = Changes()
-        self._command = [_text(word) for word in start.command.words()]
+        self._command = [_text(word) for word in start.view(hook).command.words()]
         # Less entrykit's own variables, which are the hook's and not the command's.
         self._given = {
             _text(name): _text(value)
@@ -103,6 +104,7 @@ class HookStart:
         self.log = Log(log.text(hook.name))
         self.secrets = frozenset(_text(name) for name in start.secrets & hook.secrets)
         self.runtime_directory = _text(place)
+        self.uid, self.gid = start.ids_of_command()
         self.sysroot = _text(start.settings.sysroot)
 
     @property
@@ -118,7 +120,7 @@ class HookStart:
     def _asked(self) -> Changes:
         for name, value in self.env.items():
             if self._given.get(name) != value:
-                (raw_name, raw_value) = _raw_words([name, value], "start.env")
+                (raw_name, raw_value) = _raw_words([name, value], f"start.env[{name!r}]")
                 self._changes.set[raw_name] = raw_value
         self._changes.unset = [_raw(name) for name in self._given if name not in self.env]
         self._changes.options = _raw_words(self.options, "start.options")
@@ -129,7 +131,7 @@ class HookStart:
 
 def _raw_words(words: list[str], what: str) -> list[bytes]:
     if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
-        kind = "a dict of strings" if what == "start.env" else "a list of strings"
+        kind = "a string" if what.startswith("start.env") else "a list of strings"
         raise StartError(f"{what} is to be {kind}", 1)
     return [_raw(word) for word in words]
 
@@ -155,7 +157,7 @@ def start_child(hook: "Hook", start: "Start", report: int) -> int:
         # What a hook prints is to stand in the log in the order in which it came.
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     if not _ahead:
-        codes = [_compiled(one) for one in (hook, *start.following) if one.kind == kinds.PYTHON]
+        codes = [_compiled(one) for one in (hook, *start.following) if _is_forked(one)]
         if any("os" in code.co_names for code, _ in filter(None, codes)):
             # Each child would load it, 0.7 ms.
             import os  # noqa: F401
@@ -164,9 +166,11 @@ def start_child(hook: "Hook", start: "Start", report: int) -> int:
     code, reaches_out = _compiled(hook) or (None, True)
     set_environment(start.environment_for(hook, directories=reaches_out))
     given = HookStart(hook, start, start.directories.runtime() if reaches_out else b"")
-    return spawn.fork(
-        lambda kept: _run(hook, given, code, kept), report, start.inherited.descriptors
-    )
+    return spawn.fork(lambda kept: _run(hook, given, code, kept), report, start.not_for_hooks)
+
+
+def _is_forked(hook: "Hook") -> bool:
+    return hook.kind == kinds.PYTHON and hook.identity is None
 
 
 def read_report(raw: bytes, changes: Changes) -> str:
@@ -199,7 +203,7 @@ def read_problems(raw: bytes) -> "Sequence[Problem]":
         kind, problems = _load(raw)
     except (EOFError, TypeError, ValueError):
         return ()
-    return problems if kind == _PROBLEMS else ()
+    return problems if kind == PROBLEMS else ()
 
 
 def _compiled(hook: "Hook") -> "Compiled | None":
@@ -222,12 +226,7 @@ def _compile(hook: "Hook", limit_bytes: int = SOURCE_LIMIT_BYTES) -> "Compiled":
 
 def _run(hook: "Hook", given: HookStart, code: "CodeType | None", report: int) -> int:
     """Be the child: run the hook, write its report, return its exit status."""
-    try:
-        status, content = _outcome(hook, given, code)
-    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is the hook's
-        _print_traceback()
-        status, content = 1, (_PROBLEMS, (_raised(error, _text(hook.path)),))
-    _finish()
+    status, content = run_to_end(hook, given, code)
     try:
         writing.write_all(
             report, _NOTHING if content is None else _BEGINNING + marshal.dumps(content)
@@ -237,6 +236,19 @@ def _run(hook: "Hook", given: HookStart, code: "CodeType | None", report: int) -
         log.warn(reason, log.text(hook.name), "it has closed a descriptor that is not its own")
         return status or 1
     return status
+
+
+def run_to_end(
+    hook: "Hook", given: HookStart, code: "CodeType | None" = None
+) -> "tuple[int, tuple[Any, ...] | None]":
+    """Run a hook in this process; return its exit status and its report, None for nothing."""
+    try:
+        status, content = _outcome(hook, given, code)
+    except BaseException as error:  # noqa: BLE001 - whatever a hook raises is the hook's
+        _print_traceback()
+        status, content = 1, (PROBLEMS, (_raised(error, _text(hook.path)),))
+    _finish()
+    return status, content
 
 
 def _raised(error: BaseException, path: str) -> "Problem":
@@ -249,7 +261,29 @@ def _raised(error: BaseException, path: str) -> "Problem":
     if isinstance(error, SyntaxError) and not line:
         return "", f"is not Python: {error.msg}, line {error.lineno}", "correct it"
     where = f" in line {line}" if line else ""
-    return "", f"raised {log.text(_raw(type(error).__name__))}{where}", "its traceback stands above"
+    name = _named(error, path)
+    what = f": {log.text(_raw(name))}" if name else ""
+    kind = log.text(_raw(type(error).__name__))
+    return "", f"raised {kind}{where}{what}", "its traceback stands above"
+
+
+def _named(error: BaseException, path: str) -> str:
+    """Return the name that an exception is about, "" where it may be a value that is secret.
+
+    That is a module, a name of Python's, and a key (`os.environ["NAME"]`) or a file that stands in
+    the source as it is, in quotes.
+    """
+    if isinstance(error, (ImportError, NameError)):
+        return error.name or ""
+    name = error.args[0] if isinstance(error, KeyError) and error.args else None
+    name = name or getattr(error, "filename", None)
+    if not isinstance(name, str):
+        return ""
+    try:
+        source, raw = files.read(_raw(path), SOURCE_LIMIT_BYTES), _raw(name)
+    except (StartError, UnicodeError):
+        return ""
+    return name if b"'%s'" % raw in source or b'"%s"' % raw in source else ""
 
 
 def _outcome(
@@ -265,11 +299,11 @@ def _outcome(
             said = ""
         asked = given._asked()  # noqa: SLF001 - not for hooks
     except StartError as error:
-        return error.status, (_PROBLEMS, tuple(error.problems))
+        return error.status, (PROBLEMS, tuple(error.problems))
     if not said and asked.is_empty():
         return 0, None
     return 0, (
-        _CHANGES, asked.set, asked.unset, asked.options, asked.args, asked.command, said,
+        CHANGES, asked.set, asked.unset, asked.options, asked.args, asked.command, said,
     )  # fmt: skip
 
 

@@ -29,6 +29,10 @@ export -p >&3
 echo '#' >&3
 """
 _MARK = b"#\n"
+# Files that a shell reads at its start, ENV an old ksh and an interactive one.
+_READ_AT_START = (b"BASH_ENV", b"ENV")
+# What the script calls: bash would rather call a function of this name from the environment.
+_CALLED = (b".", b":", b"echo", b"export", b"trap", b"true", b"unset")
 # The shell's own (the last one is ksh's), and entrykit's, which say nothing to the command.
 _NOT_EXPORTS = frozenset({b"PWD", b"OLDPWD", b"SHLVL", b"_", b"_AST_FEATURES"})
 
@@ -42,9 +46,26 @@ _OCTAL = frozenset(b"01234567")
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 
 
-def argv(shell: list[bytes], hook_path: bytes, command: list[bytes]) -> list[bytes]:
-    """Return the words that source a hook in a shell, with `-e` and the command as `"$@"`."""
-    return [*shell, b"-e", b"-c", _SCRIPT, hook_path, *command]
+def argv(
+    shell: list[bytes],
+    hook_path: bytes,
+    command: list[bytes],
+    environment: dict[bytes, bytes],
+) -> list[bytes]:
+    """Return the words that source a hook in a shell, with `-e` and the command as `"$@"`.
+
+    What would let the shell read other files than the hook, or call functions in place of its
+    builtins, is taken out of `environment`; but for these functions the hook gets it back.
+    """
+    lines = []
+    for name in _READ_AT_START:
+        if name in environment:
+            kept = PREFIX + name
+            environment[kept] = environment.pop(name)
+            lines.append(b'export %s="$%s"\nunset %s\n' % (name, kept, kept))
+    for name in _CALLED:
+        environment.pop(b"BASH_FUNC_%s%%%%" % name, None)
+    return [*shell, b"-e", b"-c", b"".join(lines) + _SCRIPT, hook_path, *command]
 
 
 def read_report(report: bytes, changes: "Changes") -> bool:

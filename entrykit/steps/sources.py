@@ -134,8 +134,10 @@ def _put_secret(
 
     An empty file sets nothing, and one whose variable is set otherwise is an error.
     """
+    from entrykit.system import secrets  # a directory may be empty, or not there
+
     try:
-        value = variables.read_value(path, name.decode())
+        value = secrets.read_value(path, name.decode())
     except StartError as error:
         problems.extend((name.decode(), *problem[1:]) for problem in error.problems)
         return False

@@ -13,7 +13,7 @@ An empty value counts as unset throughout; where nothing gives another it passes
 Imported by a start with declared variables: builtin modules only.
 """
 
-from entrykit.system import errors, files, log
+from entrykit.system import errors, log
 from entrykit.system.errors import StartError
 
 TYPE_CHECKING = False
@@ -127,7 +127,9 @@ class Resolution:
         if value:
             message = f"is set, and so is {file_name.decode()}"
             raise StartError(message, hint="set one of the two")
-        value = read_value(path, file_name.decode())
+        from entrykit.system import secrets  # most variables have no file
+
+        value = secrets.read_value(path, file_name.decode())
         self._environment.unset(file_name)
         self._environment.set(name, value)
         self._origins[name] = FROM_FILE, path
@@ -298,25 +300,3 @@ def spellings(name: str, variable: "Variable") -> "Iterator[str]":
         yield spelling
         if has_file(variable):
             yield f"{spelling}_FILE"
-
-
-def read_value(path: bytes, file_name: str) -> bytes:
-    """Return what a secret's file holds, without the newlines at its end and one CR before them.
-
-    `file_name` is the variable that names it. What is no absolute path is not shown: it may be
-    the secret itself, by mistake.
-    """
-    try:
-        content = files.read(path, files.SECRET_LIMIT_BYTES)
-    except StartError as error:
-        if path.startswith(b"/"):
-            ((_, message, hint),) = error.problems
-            if "no such file" in message:
-                hint = f"mount it there, or change {file_name}"
-            raise StartError(message, hint=hint) from None
-        message = f"cannot read the file that {file_name} names"
-        raise StartError(message, hint="it is no absolute path") from None
-    value = content.rstrip(b"\n").removesuffix(b"\r")
-    if b"\0" in value:
-        raise StartError(f"cannot use {log.text(path)}: it holds a NUL byte")
-    return value

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from entrykit.stock import passwords, section
-from entrykit.system import batch, errors, files, log, runtime, writing
+from entrykit.system import batch, descent, errors, files, log, privileges, runtime, writing
 from entrykit.system.errors import StartError
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _set_up_file(start: "HookStart", wanted: Wanted) -> str:
         has_removed = "/" in file and _remove_own(os.fsencode(file))
         removed = ", the old one is removed" if has_removed else ""
         return f"{wanted.lack}: no htpasswd file{removed}"
-    kept = _write(wanted.path, wanted.users, start.runtime_directory)
+    kept = _write(wanted.path, wanted.users, start)
     count = len(wanted.users)
     said = f"{count} {'user' if count == 1 else 'users'} in {log.text(wanted.path)}{kept}"
     if option and has_option(start.command[1:], option):
@@ -165,23 +165,26 @@ def _set_up_file(start: "HookStart", wanted: Wanted) -> str:
     return said
 
 
-def _write(path: bytes, users: list[User], runtime_directory: str) -> str:
+def _write(path: bytes, users: list[User], start: "HookStart") -> str:
     """Write a note of the file's digest and the file; return how much of an earlier start's stays.
 
-    If all does, nothing is written. No note in the runtime directory, which the next start empties.
+    Its group is the command's, which may read it. If all stays, nothing is written. No note in the
+    runtime directory, which the next start empties.
     """
     old = _own_content(path)
     old_lines = old.split(b"\n")
     lines = _lines(users, dict(line.partition(b":")[::2] for line in old_lines))
     content = b"".join(lines)
-    if content == old and _has_right_mode(path):
+    if content == old and _has_right_mode(path, start.gid):
         return ", unchanged"
-    if path.rpartition(b"/")[0] != os.fsencode(runtime_directory):
+    if path.rpartition(b"/")[0] != os.fsencode(start.runtime_directory):
         # Before the file, and with the old one's: killed in between, the next start knows it too.
         known = _digest(content) + (_digest(old) if old else b"")
         writing.write(_note(path), known, 0o600)
         _remove_leftovers(path)
-    writing.write(path, content, MODE, os.getegid())
+    if start.gid != os.getegid():
+        privileges.create_with_group(start.gid)
+    writing.write(path, content, MODE, start.gid)
     kept = len({*lines} & {line + b"\n" for line in old_lines})
     return f", {kept} of them unchanged" if kept and content != old else ""
 
@@ -213,11 +216,14 @@ def _lines(users: list[User], old: dict[bytes, bytes]) -> list[bytes]:
         return [line(user) for user in users]
 
 
-def _has_right_mode(path: bytes) -> bool:
-    status = os.lstat(path)
+def _has_right_mode(path: bytes, gid: int) -> bool:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return False
     # What is another user's has been given away, with its group: by `50-owner.py`, for instance.
     is_given = status.st_uid != os.geteuid()
-    return status.st_mode & 0o7777 == MODE and (is_given or status.st_gid == os.getegid())
+    return status.st_mode & 0o7777 == MODE and (is_given or status.st_gid == gid)
 
 
 def _remove_own(path: bytes) -> bool:
@@ -245,8 +251,10 @@ def _own_content(path: bytes) -> bytes:
 
 def _remove_leftovers(path: bytes) -> None:
     """Remove what starts left beside the file that were killed writing it: it holds hashes too."""
-    parent, slash, name = path.rpartition(b"/")
-    directory = os.open(parent or slash, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        directory, name = descent.open_parent(path)
+    except OSError:
+        return
     try:
         batch.remove_leftovers(directory, [name, _note(name)])
     finally:

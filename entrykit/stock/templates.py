@@ -8,7 +8,7 @@ not removed: it may be somebody else's.
 import os
 
 from entrykit.stock import rendering, section
-from entrykit.system import batch, errors, files, log, runtime, writing
+from entrykit.system import batch, descent, errors, files, log, runtime, writing
 from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
@@ -105,6 +105,7 @@ def find(tree: Tree, problems: rendering.Problems) -> None:
             names = sorted(os.listdir(directory))
         except OSError as error:
             _, message, hint = files.cannot("read the templates in", directory, error).problems[0]
+            hint = hint or "it is `from` in [templates]: make it, or name another"
             problems.add("", message, hint)
             continue
         identity = (status.st_dev, status.st_ino)
@@ -194,7 +195,7 @@ def _render(tree: Tree, variables: dict[bytes, bytes], problems: rendering.Probl
 def _changed(tree: Tree) -> "list[batch.File]":
     """Return the files that are not there as they are to be."""
     try:
-        root = os.open(tree.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = descent.open_directory(tree.target)
     except FileNotFoundError:
         return tree.files
     except OSError as error:
@@ -255,8 +256,7 @@ def _put(tree: Tree) -> None:
     if not tree.changed:
         return
     try:
-        os.makedirs(tree.target, 0o755, exist_ok=True)
-        root = os.open(tree.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = descent.open_directory(tree.target, make_mode=0o755)
     except OSError as error:
         raise files.cannot("make", tree.target, error) from None
     try:
@@ -269,7 +269,7 @@ def _put(tree: Tree) -> None:
 def _remove_leftovers(tree: Tree) -> None:
     """Remove what earlier starts left that were killed while they wrote."""
     try:
-        root = os.open(tree.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = descent.open_directory(tree.target)
     except OSError:
         return
     try:

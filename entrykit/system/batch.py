@@ -7,7 +7,7 @@ entrykit.system.writing.
 import posix
 import time
 
-from entrykit.system import files, writing
+from entrykit.system import descent, files, writing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,16 +68,9 @@ def make_directory(root: int, path: bytes, mode: int, owner: int = -1, group: in
     parent, _, name = path.rpartition(b"/")
     directory = writing.open_below(root, parent)
     try:
-        try:
-            posix.mkdir(name, 0o700, dir_fd=directory)
-        except FileExistsError:
-            return False
-        made = writing.open_below(directory, name)
-        try:
-            writing.set_owner(made, owner, group)
-            posix.fchmod(made, mode)
-        finally:
-            posix.close(made)
+        descent.make_directory(directory, name, mode, owner, group)
+    except FileExistsError:
+        return False
     finally:
         posix.close(directory)
     return True

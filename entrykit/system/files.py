@@ -20,9 +20,10 @@ _KERNEL_FILE_LIMIT_BYTES = 16 << 20
 _READ = posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK | posix.O_NOCTTY
 
 _KIND_MASK, _KIND_DIRECTORY, _KIND_REGULAR = 0o170000, 0o040000, 0o100000
+_KIND_LINK = 0o120000
 _KINDS = {
     0o010000: "a FIFO", 0o020000: "a character device", _KIND_DIRECTORY: "a directory",
-    0o060000: "a block device", 0o120000: "a link", 0o140000: "a socket",
+    0o060000: "a block device", _KIND_LINK: "a link", 0o140000: "a socket",
 }  # fmt: skip
 
 # What says where a path lies, where that is not at the path itself: `check` looks into the tree of
@@ -48,6 +49,11 @@ def is_regular(mode: int) -> bool:
 def is_directory(mode: int) -> bool:
     """Tell whether a mode (`st_mode`) is a directory's."""
     return mode & _KIND_MASK == _KIND_DIRECTORY
+
+
+def is_link(mode: int) -> bool:
+    """Tell whether a mode (`st_mode`) is a link's."""
+    return mode & _KIND_MASK == _KIND_LINK
 
 
 def is_null_device(status: "posix.stat_result") -> bool:

@@ -1,8 +1,8 @@
 """Owns the log: lines on standard error, and nothing anywhere else.
 
 Its one rule: no line of entrykit's own holds the value of a secret. Callers pass names, and of a
-variable's value only what they know to be none. A line that cannot be written is dropped; it never
-fails a start.
+variable's value only what they know to be none. Each line is one line of printable characters,
+whatever is in it. One that cannot be written is dropped; it never fails a start.
 
 Imported by every start: builtin modules only.
 """
@@ -32,6 +32,16 @@ def set_level(level: int) -> None:
 def set_colour(*, allowed: bool) -> None:
     """Allow colour or not (https://no-color.org); at first it is not."""
     _state["colour"] = allowed
+
+
+def state() -> dict[str, int]:
+    """Return what another process needs to write as this one does."""
+    return dict(_state)
+
+
+def restore(given: dict[str, int]) -> None:
+    """Write as the process does that has returned this by `state`."""
+    _state.update(given)
 
 
 def keep(lines: list[str] | None) -> None:
@@ -94,6 +104,9 @@ def _with_hint(message: str, hint: str) -> str:
 
 def _write(where: str, message: str, colour: str) -> None:
     line = f"{where}: {message}" if where else message
+    if not line.isprintable():
+        # What a configuration says, for instance: it could move the cursor, or begin a line.
+        line = text(line.encode("utf-8", "backslashreplace"))
     if _keepers:
         _keepers[-1].append(line)
         return

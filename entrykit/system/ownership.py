@@ -15,7 +15,7 @@ Not part of a plain start. Builtin modules only.
 import posix
 import time
 
-from entrykit.system import files, log
+from entrykit.system import descent, files, log, mounts
 from entrykit.system.errors import StartError, os_reason
 
 TYPE_CHECKING = False
@@ -121,7 +121,7 @@ class _Walk:
         current = self.open_top()
         try:
             _check_place(self.path, _identity(current))
-            self.mount = _mount(current)
+            self.mount = mounts.id_of_open(current)
             self.has_mounts = _has_mounts(self.mount)
             self.device = posix.fstat(current).st_dev
             # Of each directory from the top down: what it is, and the directories left in it.
@@ -166,13 +166,10 @@ class _Walk:
 
     def make(self, name: bytes, within: int) -> int:
         try:
-            posix.mkdir(name, MADE_MODE, dir_fd=within)
-            made = posix.open(name, _OPEN, dir_fd=within)
-            # As it says, whatever the umask.
-            posix.fchmod(made, MADE_MODE)
+            descent.make_directory(within, name, MADE_MODE)
+            return posix.open(name, _OPEN, dir_fd=within)
         except OSError as error:
             raise files.cannot("make", self.path, error) from None
-        return made
 
     def give_files(self, directory: int) -> list[str]:
         """Give what a directory holds, but for directories: return their names."""
@@ -262,7 +259,7 @@ class _Walk:
         may have other ones than their directory. Without ids, as in gVisor, by device number.
         """
         if self.mount:
-            is_mount = self.has_mounts and _mount(descriptor) != self.mount
+            is_mount = self.has_mounts and mounts.id_of_open(descriptor) != self.mount
         else:
             is_mount = posix.fstat(descriptor).st_dev != self.device
         if is_mount:
@@ -345,14 +342,6 @@ def _check_place(path: bytes, identity: tuple[int, int]) -> None:
 def _identity(descriptor: int) -> tuple[int, int]:
     status = posix.fstat(descriptor)
     return status.st_dev, status.st_ino
-
-
-def _mount(descriptor: int) -> int:
-    """Return the id of the mount that a file was opened in (proc(5), fdinfo), 0 for none told."""
-    for line in (files.read_kernel_file(f"/proc/self/fdinfo/{descriptor}") or b"").splitlines():
-        if line.startswith(b"mnt_id:"):
-            return int(line[len(b"mnt_id:") :])
-    return 0
 
 
 def _has_mounts(mount: int) -> bool:

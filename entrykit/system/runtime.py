@@ -9,10 +9,13 @@ from entrykit.system import files, writing
 from entrykit.system.errors import StartError
 
 _MODE = 0o711
+_OTHERS_WRITE, _STICKY = 0o022, 0o1000
 _FIRST_CHOICE = b"/run/entrykit"
 _OTHER_PARENTS = (b"/dev/shm", b"/tmp")
 # A link in the directory that says which process holds it.
 _HOLDER = b".held-by"
+# What the directories of other users' hooks have in front, as other_user.place names them.
+_USERS = b"user-"
 
 
 def mend() -> str:
@@ -21,6 +24,8 @@ def mend() -> str:
     Not just `--tmpfs /run`: the engine gives it the owner and mode of the image's /run.
     """
     user = posix.geteuid()
+    if user == 0:
+        return "mount one that root can write, and others only with the sticky bit: --tmpfs /tmp"
     return f"let uid {user} write to one: for instance --tmpfs /tmp, or --tmpfs /run:uid={user}"
 
 
@@ -30,9 +35,11 @@ def claim() -> bytes:
     /run/entrykit, else /dev/shm/entrykit-RANDOM, else /tmp/entrykit-RANDOM. One found in /run is
     used where it is the process's own user's and no living start holds it, and is emptied first.
     """
-    if _claim_first_choice(_FIRST_CHOICE):
+    if _may_use(_FIRST_CHOICE.rpartition(b"/")[0]) and _claim_first_choice(_FIRST_CHOICE):
         return _FIRST_CHOICE
     for parent in _OTHER_PARENTS:
+        if not _may_use(parent):
+            continue
         path = b"%s/entrykit-%s" % (parent, posix.urandom(8).hex().encode())
         try:
             writing.make_directory(path, _MODE)
@@ -65,6 +72,21 @@ def remove(path: bytes) -> None:
     except OSError:
         return
     release(path)
+
+
+def _may_use(parent: bytes) -> bool:
+    """Tell whether what root makes in a directory stays there.
+
+    An emptyDir volume of Kubernetes is of mode 0777, without the sticky bit: a process of another
+    container could put its own directory into the place, and root would do what is asked for there.
+    """
+    if posix.geteuid() != 0:
+        return True
+    try:
+        mode = posix.stat(parent).st_mode
+    except OSError:
+        return False
+    return not mode & _OTHERS_WRITE or bool(mode & _STICKY)
 
 
 def _claim_first_choice(path: bytes) -> bool:
@@ -112,8 +134,12 @@ def _take_over_directory(path: bytes, holder: bytes) -> bool:
             posix.unlink(holder)
         posix.symlink(_process_mark("self"), holder)
         try:
-            writing.empty(path, but_for=_HOLDER.decode())
             posix.fchmod(directory, _MODE)
+            if any(name.startswith(_USERS) for name in posix.listdir(path)):
+                from entrykit.system import other_user  # seldom
+
+                other_user.remove_places(path)
+            writing.empty(path, but_for=_HOLDER.decode())
         except OSError:
             # Something is mounted in it, and so is somebody else's.
             posix.unlink(holder)

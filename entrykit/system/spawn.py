@@ -15,7 +15,7 @@ Imported by every start: builtin modules only.
 import posix
 import time
 
-from entrykit.system import files, log, signals
+from entrykit.system import log, signals
 from entrykit.system.errors import SIGNALLED, StartError
 
 TYPE_CHECKING = False
@@ -29,6 +29,8 @@ _OUTPUT_TO_ERROR = (posix.POSIX_SPAWN_DUP2, 2, 1)
 # Onto itself: where the start was given none, what stands in for it is close-on-exec.
 _ERROR_STAYS = (posix.POSIX_SPAWN_DUP2, 2, 2)
 _SWEEP_SECONDS = 0.01
+# More than a few times what execve(2) takes at most.
+_REPORT_LIMIT_BYTES = 64 << 20
 # What `fork` has found.
 _not_default: list[int] = []
 
@@ -73,6 +75,8 @@ def fork(body: "Callable[[int], int]", report: int, not_for_child: "Sequence[int
         null = posix.open("/dev/null", posix.O_RDONLY)
         posix.dup2(null, 0)
         posix.dup2(2, 1)
+        # Where the start was given none, what stands in for it is close-on-exec.
+        posix.set_inheritable(2, True)  # noqa: FBT003 - positional only
         posix.close(null)
         for descriptor in not_for_child:
             posix.close(descriptor)
@@ -90,8 +94,10 @@ def memory_file(name: str) -> int:
 
 
 def take_report(descriptor: int) -> bytes:
-    """Return what a child has written to a memory file."""
+    """Return what a child has written to a memory file. Raises StartError for too much."""
     size = posix.fstat(descriptor).st_size
+    if size > _REPORT_LIMIT_BYTES:
+        raise StartError(f"said more than {_REPORT_LIMIT_BYTES} bytes of what it changed")
     content = b""
     while len(content) < size:
         piece = posix.pread(descriptor, size - len(content), len(content))
@@ -126,12 +132,14 @@ def wait(
     timeout_seconds: float | None,
     grace_seconds: float,
     is_lost: "Callable[[], bool] | None" = None,
+    uid: int | None = None,
 ) -> Ending:
     """Wait for a child's end; reap orphans meanwhile where this is PID 1.
 
     A stop signal, or the end of its time, sends TERM and CONT to its process group, then KILL
     after the grace time; a second stop signal sends KILL at once. `is_lost` is asked whenever some
-    other child has ended: whether what this one relies on is gone, so that its time is up.
+    other child has ended: whether what this one relies on is gone, so that its time is up. `uid`
+    is the child's, where it is another than this process's.
     """
     deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
     stopped_by = 0
@@ -149,16 +157,16 @@ def wait(
         elif taken and not received.is_stop(taken):
             continue
         if stopped_by or timed_out:
-            _signal_child(child, signals.KILL)
+            _signal_child(child, signals.KILL, uid)
             deadline = None
         else:
-            _signal_child(child, signals.TERMINATE)
-            _signal_child(child, signals.CONTINUE)
+            _signal_child(child, signals.TERMINATE, uid)
+            _signal_child(child, signals.CONTINUE, uid)
             deadline = time.monotonic() + grace_seconds
         stopped_by = taken or stopped_by
         timed_out = timed_out or not taken
     if stopped_by or timed_out:
-        stopped_by = _sweep(child, received, deadline) or stopped_by
+        stopped_by = _sweep(child, received, deadline, uid) or stopped_by
     timed_out = timed_out and not stopped_by
     return Ending(wait_status, stopped_by, timed_out=timed_out and not lost, lost=lost)
 
@@ -197,7 +205,7 @@ def _reap(child: int) -> int | None:
         return found
 
 
-def _sweep(group: int, received: "Signals", deadline: float | None) -> int:
+def _sweep(group: int, received: "Signals", deadline: float | None, uid: int | None) -> int:
     """Wait until a process group is gone, KILL what is left of it at the deadline.
 
     Returns the stop signal that came meanwhile, which ends the wait, 0 for none.
@@ -207,7 +215,7 @@ def _sweep(group: int, received: "Signals", deadline: float | None) -> int:
         if posix.getpid() == 1:
             has_children()
         if received.is_stop(taken) or deadline is None or time.monotonic() >= deadline:
-            _signal_group(group, signals.KILL)
+            _signal_group(group, signals.KILL, uid)
             return taken if received.is_stop(taken) else 0
     return 0
 
@@ -217,32 +225,31 @@ def _group_runs(group: int) -> bool:
 
     To a signal they all are alike, and where an orphan's new parent never reaps, zombies stay.
     """
-    try:
-        names = [name for name in posix.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return True
-    for name in names:
-        try:
-            raw = files.read(f"/proc/{name}/stat".encode(), 4096)
-        except StartError:
-            continue
-        # After the name in parentheses, which may hold anything: state, parent, group.
-        state, _, its_group = raw.rpartition(b")")[2].split()[:3]
-        if int(its_group) == group and state not in (b"Z", b"X"):
-            return True
-    return not names
+    from entrykit.system import processes  # most hooks leave none
+
+    table = processes.table()
+    return not table or any(process.group == group and process.runs for process in table.values())
 
 
-def _signal_child(child: int, number: int) -> None:
+def _signal_child(child: int, number: int, uid: int | None) -> None:
     """Send a signal to a child's group, or to a child that was forked just now and has none yet."""
-    if not _signal_group(child, number):
-        posix.kill(child, number)
+    if not _signal_group(child, number, uid):
+        try:
+            posix.kill(child, number)
+        except PermissionError:
+            # It has become another user meanwhile, and has its group.
+            _signal_group(child, number, uid)
 
 
-def _signal_group(group: int, number: int) -> bool:
-    """Send a signal to a process group; tell whether it has members."""
+def _signal_group(group: int, number: int, uid: int | None = None) -> bool:
+    """Send a signal to a process group, perhaps of another user's; tell whether it has members."""
     try:
-        posix.killpg(group, number)
+        if uid is None:
+            posix.killpg(group, number)
+        else:
+            from entrykit.system import other_user  # loaded already
+
+            other_user.signal_group(group, number, uid)
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -15,6 +15,8 @@ from entrykit.system import files
 _CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 _OWN_DIRECTORY = _DIRECTORY | posix.O_NOFOLLOW
+_MOST_IN_VAIN = 100
+_LOOK_AT_DIRECTORY = posix.O_PATH | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
 def write(
@@ -33,9 +35,10 @@ def write(
     new file has. With `is_durable` the disk has the new name at the return, too (fsync(2), NOTES).
     Raises StartError.
     """
-    parent, slash, name = path.rpartition(b"/")
+    from entrykit.system import descent  # not at every start
+
     try:
-        directory = posix.open(parent or slash or b".", _DIRECTORY)
+        directory, name = descent.open_parent(path)
     except OSError as error:
         raise files.cannot("write", path, error) from None
     try:
@@ -124,8 +127,14 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 def remove(path: bytes) -> bool:
     """Remove a file or link, and tell whether there was one. Raises StartError."""
+    from entrykit.system import descent  # not at every start
+
     try:
-        posix.unlink(path)
+        directory, name = descent.open_parent(path)
+        try:
+            posix.unlink(name, dir_fd=directory)
+        finally:
+            posix.close(directory)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -134,7 +143,11 @@ def remove(path: bytes) -> bool:
 
 
 def make_directory(path: bytes, mode: int) -> None:
-    """Make a directory with exactly this mode, whatever the umask. Raises OSError."""
+    """Make a directory with exactly this mode, whatever the umask. Raises OSError.
+
+    In one where nobody else can replace it, as the runtime directory's; `descent.make_directory` is
+    for others.
+    """
     posix.mkdir(path, mode)
     if posix.stat(path).st_mode & 0o7777 != mode:
         posix.chmod(path, mode)
@@ -182,22 +195,38 @@ def empty(path: bytes, but_for: str = "") -> None:
 
 def empty_open(directory: int, but_for: str = "") -> None:
     """Remove all that a directory holds, as `empty`; given by descriptor. Raises OSError."""
+    import errno  # even a builtin module costs 40 µs
+
+    changed = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOTEMPTY)
+    in_vain = 0
     while names := [name for name in posix.listdir(directory) if name != but_for]:
+        in_vain += 1
         for name in names:
-            if not _is_directory(name, directory):
-                posix.unlink(name, dir_fd=directory)
-                continue
-            moved = _move(name, directory, directory)
-            inner = posix.open(moved, _OWN_DIRECTORY, dir_fd=directory)
             try:
-                for inner_name in posix.listdir(inner):
-                    if _is_directory(inner_name, inner):
-                        _move(inner_name, inner, directory)
-                    else:
-                        posix.unlink(inner_name, dir_fd=inner)
-            finally:
-                posix.close(inner)
-            posix.rmdir(moved, dir_fd=directory)
+                _remove(name, directory)
+                in_vain = 0
+            except OSError as error:
+                # What somebody else has put there instead, the next look tells.
+                if error.errno not in changed or in_vain > _MOST_IN_VAIN:
+                    raise
+
+
+def _remove(name: str, directory: int) -> None:
+    """Remove what lies in a directory; directories in a directory in it move out into this one."""
+    if not _is_directory(name, directory):
+        posix.unlink(name, dir_fd=directory)
+        return
+    moved = _move(name, directory, directory)
+    inner = posix.open(moved, _OWN_DIRECTORY, dir_fd=directory)
+    try:
+        for inner_name in posix.listdir(inner):
+            if _is_directory(inner_name, inner):
+                _move(inner_name, inner, directory)
+            else:
+                posix.unlink(inner_name, dir_fd=inner)
+    finally:
+        posix.close(inner)
+    posix.rmdir(moved, dir_fd=directory)
 
 
 def remove_tree(path: bytes) -> None:
@@ -213,7 +242,7 @@ def remove_tree(path: bytes) -> None:
     if not files.is_directory(posix.lstat(path).st_mode):
         posix.unlink(path)
         return
-    posix.chmod(path, 0o700)
+    _open_up(path)
     empty(path)
     posix.rmdir(path)
 
@@ -225,10 +254,23 @@ def _is_directory(name: str | bytes, within: int) -> bool:
 
 def _move(name: str, source: int, target: int) -> str:
     """Give a directory a new name in `target`, and its owner all rights; return the name."""
-    posix.chmod(name, 0o700, dir_fd=source)
+    _open_up(name, source)
     moved = f".removed-{posix.urandom(8).hex()}"
     posix.rename(name, moved, src_dir_fd=source, dst_dir_fd=target)
     return moved
+
+
+def _open_up(name: str | bytes, within: int | None = None) -> None:
+    """Give a directory's owner all rights to it, and change no other file in its place.
+
+    Not by a chmod(2) of the name: that follows a link.
+    """
+    directory = posix.open(name, _LOOK_AT_DIRECTORY, dir_fd=within)
+    try:
+        if posix.fstat(directory).st_mode & 0o700 != 0o700:
+            posix.chmod(f"/proc/self/fd/{directory}", 0o700)
+    finally:
+        posix.close(directory)
 
 
 def is_full(path: bytes) -> bool:
@@ -264,9 +306,25 @@ def clear(path: bytes) -> None:
 
 
 def open_lock(path: bytes) -> int:
-    """Return the descriptor of a file to lock, made where there is none. Raises OSError."""
+    """Return the descriptor of a file to lock, made where there is none. Raises OSError.
+
+    It is the start's own file, with no other name: what it starts has the descriptor, too.
+    """
+    from entrykit.system import descent  # not at every start
+
     flags = posix.O_RDWR | posix.O_CREAT | posix.O_NOFOLLOW | posix.O_NONBLOCK | posix.O_CLOEXEC
-    return posix.open(path, flags, 0o600)
+    directory, name = descent.open_parent(path)
+    try:
+        lock = posix.open(name, flags, 0o600, dir_fd=directory)
+    finally:
+        posix.close(directory)
+    status = posix.fstat(lock)
+    if not files.is_regular(status.st_mode) or status.st_nlink > 1:
+        import errno
+
+        posix.close(lock)
+        raise OSError(errno.ELOOP, "others have put another file in its place")
+    return lock
 
 
 def sync_directory(path: bytes) -> None:

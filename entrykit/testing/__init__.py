@@ -5,8 +5,11 @@ pytest imports this package in every run, so what it names is loaded when it is 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from entrykit.testing.entrypoint import Entrypoint, Running, Stub
-    from entrykit.testing.outcome import Event, File, HookRun, Log, Outcome
+    from entrykit.testing.entrypoint import Entrypoint
+    from entrykit.testing.files import File
+    from entrykit.testing.outcome import Event, HookRun, Log, Outcome
+    from entrykit.testing.start import Running
+    from entrykit.testing.stub import Stub
 
 __all__ = ["Entrypoint", "Event", "File", "HookRun", "Log", "Outcome", "Running", "Stub"]
 
@@ -15,6 +18,6 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    from entrykit.testing import entrypoint, outcome
+    from entrykit.testing import entrypoint, outcome, start
 
-    return getattr(entrypoint, name, None) or getattr(outcome, name)
+    return next(vars(one)[name] for one in (entrypoint, outcome, start) if name in vars(one))

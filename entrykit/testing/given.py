@@ -1,6 +1,7 @@
 """What a start is given by a test, and by the author's project where the test gives nothing."""
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from typing import Any
 
 from entrykit.system.errors import StartError
 
+# pytest leaves the frames of this module out of what it shows of a failure.
+__tracebackhide__ = True
+
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOOK_DIRECTORY = "/docker-entrypoint.d"
 CONFIGURATION = "/etc/entrykit.toml"
@@ -16,9 +20,13 @@ SECRETS = "/run/secrets"
 STUBS = "/run/entrykit-stubs"
 # What a start finds where nothing is given: not what the machine happens to have.
 HIDDEN = (CONFIGURATION, HOOK_DIRECTORY, "/usr/lib/entrykit/hooks.d")
-_KEYS = {"hooks", "config", "program", "image", "backend"}
+_KEYS = {"hooks": str, "config": str, "program": str | list, "image": str, "backend": str}
+_LINK = stat.S_IFLNK | 0o777
 
+Text = str | bytes
 Content = str | bytes | Path
+# Names and values of an environment.
+Entries = list[tuple[bytes, bytes]]
 # A file's content, or its content and mode.
 FileGiven = Content | tuple[Content, int]
 HooksGiven = str | Path | Mapping[str, FileGiven]
@@ -37,17 +45,23 @@ class Project:
 
 @dataclass(frozen=True)
 class Given:
-    """What one start is given. `hooks` and `files` are path, content and mode."""
+    """What one start is given. `hooks` and `files` are path, content and mode.
 
-    command: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    `root` is the directory of another tree of files than the machine's (sandbox only).
+
+    A hook that is a link has the mode of one, and its target as content.
+    """
+
+    command: Sequence[Text] = ()
+    environment: Mapping[str, Text] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict)
     files: Sequence[tuple[str, bytes, int]] = ()
     hooks: Sequence[tuple[str, bytes, int]] = ()
     config: bytes | None = None
     program: Sequence[str] = ()
     user: str = ""
     network: bool = False
+    root: str = ""
 
     def words(self, *more: str) -> list[bytes]:
         """Return the words after `run`."""
@@ -58,9 +72,9 @@ class Given:
             options += ["--user", self.user]
         return [os.fsencode(word) for word in (*options, "--", *self.command)]
 
-    def entries(self, secrets: str = SECRETS) -> list[tuple[bytes, bytes]]:
+    def entries(self, secrets: str = SECRETS) -> Entries:
         """Return the whole environment; `secrets` is the directory of the secrets' files."""
-        told = {"PATH": SEARCH_PATH, **self.environment}
+        told: dict[str, Text] = {"PATH": SEARCH_PATH, **self.environment}
         told |= {f"{name}_FILE": f"{secrets}/{name}" for name in self.secrets}
         return [(os.fsencode(name), os.fsencode(value)) for name, value in told.items()]
 
@@ -89,7 +103,16 @@ def content(given: Content) -> bytes:
     """Return the content of a file: text, bytes, or what a path holds."""
     if isinstance(given, Path):
         return given.read_bytes()
-    return given.encode() if isinstance(given, str) else given
+    return given.encode("utf-8", "surrogateescape") if isinstance(given, str) else given
+
+
+def pairs(given: Mapping[str, Any], what: str) -> dict[str, bytes]:
+    """Return names and raw values. Raises TypeError where one is no text."""
+    for name, value in given.items():
+        if not isinstance(value, str | bytes):
+            message = f"{what}: {name} is {value!r}, and no text"
+            raise TypeError(message)
+    return {name: os.fsencode(value) for name, value in given.items()}
 
 
 def files(given: Mapping[str, FileGiven]) -> list[tuple[str, bytes, int]]:
@@ -105,27 +128,46 @@ def files(given: Mapping[str, FileGiven]) -> list[tuple[str, bytes, int]]:
 
 
 def hooks(given: HooksGiven | None) -> list[tuple[str, bytes, int]]:
-    """Return the hooks of a directory, links followed, or of a mapping; executable with `#!`."""
+    """Return the hooks of a directory or a mapping; with `#!` those of a mapping are executable.
+
+    Links are followed, but for those that lead to no file: one to /dev/null masks a hook, in a
+    mapping as `Path("/dev/null")`. Raises ValueError where there is no such directory.
+    """
     if given is None:
         return []
     if isinstance(given, Mapping):
         found = []
         for name, one in given.items():
+            if one == Path(os.devnull):
+                found.append((name, os.fsencode(os.devnull), _LINK))
+                continue
             inner = content(one[0] if isinstance(one, tuple) else one)
             usual = 0o755 if inner.startswith(b"#!") or name.endswith(".sh") else 0o644
             found.append((name, inner, one[1] if isinstance(one, tuple) else usual))
         return found
     directory = Path(given)
+    if not directory.is_dir():
+        message = f"hooks: {directory} is no directory"
+        raise ValueError(message)
     return [
-        (str(path.relative_to(directory)), path.read_bytes(), path.stat().st_mode & 0o7777)
+        _hook(path, str(path.relative_to(directory)))
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if (path.is_file() or (path.is_symlink() and not path.is_dir()))
+        and "__pycache__" not in path.relative_to(directory).parts
     ]
 
 
 def words(given: str | Sequence[str]) -> Sequence[str]:
-    """Return the words of a program: a list, or one text that blanks separate."""
-    return given.split() if isinstance(given, str) else given
+    """Return the words of a program: a list, or one text that blanks separate.
+
+    Raises ValueError where a word has a blank: no option gives such a one.
+    """
+    if isinstance(given, str):
+        return given.split()
+    if odd := [word for word in given if len(word.split()) != 1]:
+        message = f"program: {odd[0]!r} is not one word; only the configuration can have it"
+        raise ValueError(message)
+    return given
 
 
 def configuration(given: str | Path | None) -> bytes | None:
@@ -147,9 +189,16 @@ def _section(path: Path) -> dict[str, Any] | None:
 
 
 def _from_section(place: Path, section: dict[str, Any]) -> Project:
-    if unknown := sorted(section.keys() - _KEYS):
-        message = f"[tool.entrykit] has no key `{unknown[0]}`; it has {', '.join(sorted(_KEYS))}"
-        raise StartError(message, where=str(place / "pyproject.toml"))
+    def error(message: str) -> StartError:
+        return StartError(f"[tool.entrykit] {message}", where=str(place / "pyproject.toml"))
+
+    if unknown := sorted(section.keys() - _KEYS.keys()):
+        raise error(f"has no key `{unknown[0]}`; it has {', '.join(sorted(_KEYS))}")
+    for key, value in section.items():
+        if not isinstance(value, _KEYS[key]):
+            raise error(f"{key} is {value!r}; expected text{' or a list' * (key == 'program')}")
+        if key in ("hooks", "config") and not (place / value).exists():
+            raise error(f"{key}: there is no {place / value}")
     return Project(
         place / section["hooks"] if "hooks" in section else None,
         place / section["config"] if "config" in section else None,
@@ -157,6 +206,12 @@ def _from_section(place: Path, section: dict[str, Any]) -> Project:
         section.get("image", ""),
         section.get("backend", ""),
     )
+
+
+def _hook(path: Path, name: str) -> tuple[str, bytes, int]:
+    if path.is_file():
+        return name, path.read_bytes(), path.stat().st_mode & 0o7777
+    return name, os.fsencode(os.readlink(path)), _LINK
 
 
 def _existing(path: Path) -> Path | None:

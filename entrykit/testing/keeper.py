@@ -14,13 +14,14 @@ import marshal
 import os
 import select
 import signal
+import stat
 import sys
 import time
 
 # Run by path, as record.py is: the package stands where this file does.
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(__file__))))
 
-from entrykit.testing import namespaces, tree
+from entrykit.testing import layers, limits, namespaces, syscalls, tree
 from entrykit.testing.namespaces import BIND, NO_DEVICES, NO_EXEC, NO_SUID, RECURSIVE
 
 TYPE_CHECKING = False
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
-_READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
-_RECORDER = os.path.join(os.path.dirname(__file__), "record.py")
 _REPORT = 3
+_REPORT_LIMIT_BYTES = 64 << 20
 
 
 class Link:
@@ -59,6 +59,21 @@ class Link:
         except BrokenPipeError:
             pass
 
+    def pass_on(self, descriptor: int) -> None:
+        """Send word of a connection, with its descriptor."""
+        import _socket  # `socket` costs 8 ms
+
+        body = marshal.dumps({"connected": True})
+        frame = len(body).to_bytes(4, "big") + body
+        rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor.to_bytes(4, sys.byteorder))
+        own = _socket.socket(fileno=self.descriptor)
+        try:
+            own.sendmsg([frame], [rights])
+        except BrokenPipeError:
+            pass
+        finally:
+            own.detach()
+
     def _read(self, size: int) -> bytes:
         found = b""
         while len(found) < size:
@@ -79,6 +94,7 @@ def main() -> None:
     place: tree.Tree | None = None
     try:
         if told["sandboxed"]:
+            told["nice"] = limits.go_first()
             place = _enter(told)
         else:
             namespaces.adopt_orphans()
@@ -87,8 +103,8 @@ def main() -> None:
         return
     link.send(ready=True, notes=place.notes if place else [])
     while (order := link.receive()) is not None:
-        # A signal may come when the start has just ended.
-        if "signal" not in order:
+        # Others may come when the start has just ended.
+        if "runs" in order:
             _start(link, {**told, **order}, place)
 
 
@@ -101,12 +117,11 @@ def _enter(told: "Message") -> tree.Tree:
     _unshare_users(flags, uid, gid)
     if not told["network"]:
         namespaces.raise_loopback()
-    place = tree.Tree(is_root=uid == 0)
-    place.build()
-    for path in told["hidden"]:
-        place.remove(path)
-    for path, content, mode, owner, group in told["files"]:
-        place.put(path, content, mode, (owner, group))
+    laid = layers.Layers(told["root"], told["hidden"], is_root=uid == 0)
+    laid.build()
+    laid.show_interpreter(told["shown"])
+    place = tree.Tree(laid)
+    place.give(told["files"])
     place.remember()
     return place
 
@@ -161,45 +176,60 @@ def _start(link: Link, told: "Message", place: "tree.Tree | None") -> None:
     process = int.from_bytes(os.read(reader, 4), "big")
     if process:
         link.send(started=process)
-    raw = _wait(link, reader, notice, process)
+    root = "" if place is None else layers.TREE
+    raw, limit = _wait(link, reader, notice, process, root)
     seconds = time.monotonic() - began
     os.close(reader)
     os.close(notice)
     os.waitpid(middle, 0)
     if place is None:
         _end_descendants()
-    content, reached = (os.pread(one, os.fstat(one).st_size, 0) for one in (report, boundaries))
+    content, reached = (os.pread(one, _REPORT_LIMIT_BYTES, 0) for one in (report, boundaries))
     os.close(report)
     os.close(boundaries)
     link.send(
         ended=int.from_bytes(raw, "big") if raw else 9,
         seconds=seconds,
+        limit=limit,
         report=content,
         boundaries=reached,
         changes=place.changes() if place else None,
     )
 
 
-def _wait(link: Link, reader: int, notice: int, process: int) -> bytes:
-    """Wait for the end of a start; pass signals on, and kill it when the test has gone.
+def _wait(link: Link, reader: int, notice: int, process: int, root: str) -> tuple[bytes, str]:
+    """Wait for the end of a start; return its status, and what it was killed for.
 
-    And when it says on `notice` that it has come to where it is to be killed: nobody in a namespace
-    can kill its PID 1.
+    Signals are passed on. It is killed when the test has gone, when it has more processes than it
+    may, and when it says on `notice` that it has come to where it is to be killed: nobody in a
+    namespace can kill its PID 1.
     """
+    limit, proc = "", f"{layers.MACHINE}/proc/{process}/root/proc"
+    # What a container's own /proc shows of others.
+    others = None
     poll = select.poll()
     poll.register(reader, select.POLLIN | select.POLLHUP)
     poll.register(link.descriptor, select.POLLIN | select.POLLHUP)
     poll.register(notice, select.POLLIN | select.POLLHUP)
     while True:
-        ready = [descriptor for descriptor, _ in poll.poll()]
+        ready = [descriptor for descriptor, _ in poll.poll(limits.COUNT_EVERY_MS if root else None)]
         if reader in ready:
-            return os.read(reader, 4)
+            return os.read(reader, 4), limit
         number: int = signal.SIGKILL
         if notice in ready:
             poll.unregister(notice)
             if not os.read(notice, 1):
                 continue
+        elif link.descriptor not in ready:
+            found = limits.tasks(proc)
+            others = found - 1 if others is None else others
+            limit = limits.told(found - others) or limit
+            if not limit:
+                continue
         elif (order := link.receive()) is not None:
+            if "connect" in order:
+                _connect(link, order["connect"], root)
+                continue
             number = order["signal"]
         else:
             poll.unregister(link.descriptor)
@@ -207,6 +237,24 @@ def _wait(link: Link, reader: int, notice: int, process: int) -> bytes:
             os.kill(process, number)
         except ProcessLookupError:
             pass
+
+
+def _connect(link: Link, where: "int | str", root: str) -> None:
+    """Connect to a port of the loopback interface or to a path, and pass the connection on."""
+    import _socket
+
+    is_port = isinstance(where, int)
+    one = _socket.socket(_socket.AF_INET if is_port else _socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        # That of somebody who takes none, and has as many waiting as it takes.
+        one.settimeout(1)
+        one.connect(("127.0.0.1", where) if is_port else f"{root}{where}")
+        one.settimeout(None)
+        link.pass_on(one.fileno())
+    except OSError:
+        link.send(connected=False)
+    finally:
+        one.close()
 
 
 def _stand_between(
@@ -224,7 +272,7 @@ def _stand_between(
         os.write(writer, child.to_bytes(4, "big"))
         status = os.waitpid(child, 0)[1]
     except OSError as error:
-        os.pwrite(given[0], marshal.dumps({"refused": f"{error.filename}: {error.strerror}"}), 0)
+        _refuse(given[0], f"{error.filename}: {error.strerror}")
     finally:
         os.write(writer, status.to_bytes(4, "big"))
         os._exit(0)
@@ -234,9 +282,13 @@ def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "No
     """Become the start: PID 1 in its tree, with nothing of this process but standard streams."""
     try:
         namespaces.die_with_parent(signal.SIGKILL)
-        null = os.open("/dev/null" if place is None else f"{tree.TREE}/dev/null", os.O_RDONLY)
+        null = os.open("/dev/null" if place is None else f"{layers.TREE}/dev/null", os.O_RDONLY)
         if place is not None:
+            # As in a container; and with its own share of the processors, which leaves the keeper
+            # what it needs to end a bomb (sched(7), autogroup).
+            os.setsid()
             _enter_tree()
+            limits.bound(told["nice"])
         os.umask(0o022)
         os.chdir(told["directory"])
         os.dup2(null, 0)
@@ -248,34 +300,52 @@ def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "No
         # Python ignores them, and a start would inherit that.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        python = told["python"]
-        words = [python, "-BIS", _RECORDER]
-        os.execve(python, words, dict(told["environment"]))  # noqa: S606 - without a shell
+        words = [*told["python"], "-BIS", told["recorder"]]
+        os.execve(words[0], words, dict(told["environment"]))  # noqa: S606 - without a shell
     except (OSError, ValueError) as error:
-        os.pwrite(_REPORT, marshal.dumps({"refused": str(error)}), 0)
+        _refuse(_REPORT, str(error))
     finally:
         os._exit(127)
 
 
+def _refuse(report: int, reason: str) -> None:
+    os.ftruncate(report, 0)
+    os.pwrite(report, repr({"refused": reason}).encode(), 0)
+
+
 def _enter_tree() -> None:
     """Make the tree the root, with a /proc of the new namespace, and give up what is not needed."""
-    proc = f"{tree.TREE}/proc"
+    proc = f"{layers.TREE}/proc"
     try:
         namespaces.mount("proc", proc, "proc", NO_SUID | NO_DEVICES | NO_EXEC)
-        for name in _READ_ONLY:
-            if os.path.exists(f"{proc}/{name}"):
-                namespaces.mount(f"{proc}/{name}", f"{proc}/{name}", None, BIND | RECURSIVE)
-                namespaces.make_read_only(f"{proc}/{name}")
+        for name in _machine_wide(proc):
+            namespaces.mount(f"{proc}/{name}", f"{proc}/{name}", None, BIND | RECURSIVE)
+            namespaces.make_read_only(f"{proc}/{name}")
     except PermissionError:
         # In a container whose own is covered in places (mount_namespaces(7)): that one, then,
         # which shows the processes outside, too.
-        namespaces.mount(f"{tree.MACHINE}/proc", proc, None, BIND | RECURSIVE)
+        namespaces.mount(f"{layers.MACHINE}/proc", proc, None, BIND | RECURSIVE)
         namespaces.make_read_only(proc)
-    os.chdir(tree.TREE)
+    os.chdir(layers.TREE)
     namespaces.pivot_root(".", ".")
     namespaces.unmount(".")
     os.chdir("/")
+    syscalls.refuse()
     namespaces.keep_container_capabilities()
+
+
+def _machine_wide(proc: str) -> "list[str]":
+    """Return what can be written to in a /proc, and is no process's: the machine's own."""
+    found = []
+    for name in os.listdir(proc):
+        if name.isdigit():
+            continue
+        status = os.lstat(f"{proc}/{name}")
+        if stat.S_ISLNK(status.st_mode):
+            continue
+        if stat.S_ISDIR(status.st_mode) or status.st_mode & 0o222:
+            found.append(name)
+    return found
 
 
 def _end_descendants() -> None:

@@ -15,6 +15,7 @@ REMOUNT, BIND, RECURSIVE, PRIVATE = 32, 4096, 16384, 1 << 18
 _DETACH = 2
 # One number on every architecture (Linux 5.12).
 _MOUNT_SETATTR = 442
+# glibc has a function that no header names; musl has none.
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "armv7l": 218, "i686": 217}
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER = 1, 24, 36
@@ -51,12 +52,12 @@ def unmount(target: str) -> None:
     _check(_libc.umount2(os.fsencode(target), _DETACH), f"unmount {target}")
 
 
-def make_read_only(target: str) -> None:
+def make_read_only(target: str, more: int = 0) -> None:
     """Let nothing be written through a mount and all below it (mount_setattr(2)).
 
-    Raises OSError.
+    `more` are other attributes: NO_SUID, NO_DEVICES, NO_EXEC. Raises OSError.
     """
-    attributes = ctypes.create_string_buffer(struct.pack("QQQQ", READ_ONLY, 0, 0, 0))
+    attributes = ctypes.create_string_buffer(struct.pack("QQQQ", READ_ONLY | more, 0, 0, 0))
     path = ctypes.c_char_p(os.fsencode(target))
     arguments = (_AT_FDCWD, path, _AT_RECURSIVE, attributes, ctypes.c_size_t(32))
     _check(_libc.syscall(_MOUNT_SETATTR, *arguments), f"mount_setattr {target}")
@@ -64,9 +65,12 @@ def make_read_only(target: str) -> None:
 
 def pivot_root(new: str, old: str) -> None:
     """Make a mount the root, and put the present one below it. Raises OSError."""
-    number = _PIVOT_ROOT[os.uname().machine]
     paths = [ctypes.c_char_p(os.fsencode(path)) for path in (new, old)]
-    _check(_libc.syscall(number, *paths), "pivot_root")
+    if hasattr(_libc, "pivot_root"):
+        result = _libc.pivot_root(*paths)
+    else:
+        result = _libc.syscall(_PIVOT_ROOT.get(os.uname().machine, -1), *paths)
+    _check(result, "pivot_root")
 
 
 def die_with_parent(number: int) -> None:

@@ -1,83 +1,34 @@
 """What a start came to, as a test sees it."""
 
-import difflib
 import fnmatch
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
-from entrykit.testing import tree
+from entrykit.testing import files, tree
+from entrykit.testing.files import File, Files, Mode
 
 # pytest leaves the frames of this module out of what it shows of a failure.
 __tracebackhide__ = True
 
 Change = tuple[str, "tree.Entry | None", "tree.Entry | None"]
 _OWN_LINE = re.compile(r"entrykit: (?:(?P<where>[^\s:]+): )?(?P<message>.*)")
+# As entrykit.system.writing names a file before it takes its place, and steps.changes directories.
+_TEMPORARY = re.compile(
+    r".*/\.[^/]+\.[0-9a-f]{16}|/run/entrykit(/\.[a-z]+-[0-9]+(/.*)?)?", re.DOTALL
+)
 # The mark of who holds the runtime directory, and what stands in for programs.
 _NOT_SHOWN = re.compile(r"/run/entrykit/\.held-by|/run/entrykit-stubs(/.*)?")
 
 
-class Unseen(Exception):  # noqa: N818 - a fact about a backend
-    """What a backend cannot show: a test that asks for it is skipped."""
+class Environment(dict[str, str]):
+    """The environment of a command; what it lacks, it says with what there is."""
 
-
-@dataclass(frozen=True)
-class File:
-    """A file as the start left it. `owner` is uid and gid; `kind` is `file`, `link`, `other`.
-
-    `before` is what was there, None for nothing; of a link, `bytes` is its target.
-    """
-
-    bytes: bytes
-    mode: int
-    owner: tuple[int, int]
-    kind: str = tree.FILE
-    before: "File | None" = field(default=None, compare=False)
-
-    @property
-    def text(self) -> str:
-        """The content as text. Raises UnicodeDecodeError."""
-        return self.bytes.decode()
-
-    def diff(self, path: str) -> str:
-        """Return how it differs from what was there, "" where that is no text."""
-        try:
-            before = self.before.text if self.before else ""
-            after = self.text
-        except UnicodeDecodeError:
-            return ""
-        lines = difflib.unified_diff(
-            before.splitlines(), after.splitlines(), f"{path} (before)", path, lineterm=""
-        )
-        return "\n".join(lines)
-
-
-class Files(Mapping[str, File]):
-    """The files that a start made or changed, by path."""
-
-    def __init__(self, files: dict[str, File]) -> None:
-        self._files = files
-
-    def __getitem__(self, path: str) -> File:
-        if path not in self._files:
-            changed = ", ".join(self._files) or "none"
-            message = f"the start neither made nor changed {path}; it did these: {changed}"
-            raise AssertionError(message)
-        return self._files[path]
-
-    def __contains__(self, path: object) -> bool:
-        return path in self._files
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def __repr__(self) -> str:
-        return repr(self._files)
+    def __missing__(self, name: str) -> str:
+        message = f"the command has no variable {name}; it has these: {', '.join(self) or 'none'}"
+        raise AssertionError(message)
 
 
 @dataclass(frozen=True)
@@ -133,7 +84,8 @@ class Signals:
 class Outcome:
     """What one start came to. What was handed over is there where the start got so far.
 
-    `exit_status` is 0 where the handoff was recorded, else the process's own.
+    `exit_status` is 0 where the handoff was recorded, else the process's own; `was_ended` tells
+    that the end of a block has killed it.
     """
 
     def __init__(self, raw: dict[str, Any], backend: str) -> None:
@@ -143,19 +95,31 @@ class Outcome:
         self.stdout: bytes = raw["stdout"]
         self.log = Log(raw["stderr"].decode("utf-8", "backslashreplace"))
         self.hooks = [_hook(one) for one in raw["hooks"]]
+        self.was_ended = False
         self._handoff: dict[str, Any] | None = raw["handoff"]
         self._changes: list[Change] | None = raw["changes"]
+        # What it used up more of than it may; "" where it was not killed for that.
+        self.killed_for: str = raw.get("killed_for", "")
 
     def __repr__(self) -> str:
         return f"<Outcome: {self.summary}>"
 
     @property
+    def stdout_text(self) -> str:
+        """What stood on standard output, as text."""
+        return self.stdout.decode("utf-8", "backslashreplace")
+
+    @property
     def summary(self) -> str:
         """One line: what it handed over, or why it did not."""
+        if self.killed_for:
+            where = f" in {self.hooks[-1].name}" if self.hooks else ""
+            return f"no command was started: killed{where} for {self.killed_for}"
         if self._handoff is None:
             last = self.log.lines[-1] if self.log.lines else "it said nothing"
             return f"no command was started, exit status {self.exit_status}: {last}"
-        return f"exit status {self.exit_status}, argv {self.argv}"
+        ended = " (ended by the test)" if self.was_ended else ""
+        return f"exit status {self.exit_status}{ended}, argv {self.argv}"
 
     @property
     def started_command(self) -> bool:
@@ -170,7 +134,9 @@ class Outcome:
     @property
     def env(self) -> dict[str, str]:
         """The environment of the command, as text."""
-        return {os.fsdecode(name): os.fsdecode(value) for name, value in self.env_bytes.items()}
+        return Environment(
+            (os.fsdecode(name), os.fsdecode(value)) for name, value in self.env_bytes.items()
+        )
 
     @property
     def env_bytes(self) -> dict[bytes, bytes]:
@@ -186,7 +152,7 @@ class Outcome:
     @property
     def umask(self) -> int:
         """The umask of the command."""
-        return int(self._handed_over("umask"))
+        return Mode(self._handed_over("umask"))
 
     @property
     def uid(self) -> int:
@@ -218,20 +184,19 @@ class Outcome:
     @property
     def files(self) -> Files:
         """The files and links that are other than before the first start in this place."""
-        return Files(
-            {
-                path: file
-                for path, before, after in self.changes
-                if after is not None and after[0] != tree.DIRECTORY
-                for file in [_file(after, before)]
-            }
-        )
+        failure = "" if self.started_command else self.failure()
+        changed = {
+            path: files.from_entry(after, before)
+            for path, before, after in self.changes
+            if after is not None and after[0] != tree.DIRECTORY
+        }
+        return Files(changed, failure)
 
     @property
     def directories(self) -> dict[str, File]:
         """The directories that were made, or whose mode or owner is another."""
         return {
-            path: _file(after, before)
+            path: files.from_entry(after, before)
             for path, before, after in self.changes
             if after is not None and after[0] == tree.DIRECTORY
         }
@@ -247,29 +212,37 @@ class Outcome:
         """All that changed: paths, what was there, and what is."""
         if self._changes is None:
             message = f"the {self.backend} backend does not show what a start wrote"
-            raise Unseen(message)
+            unseen(message)
         return [one for one in self._changes if not _NOT_SHOWN.fullmatch(one[0])]
 
     def difference(self, other: "Outcome", ignoring: Collection[str] = ()) -> str:
         """Return the first thing in which another outcome differs, "" where none does.
 
-        `ignoring` are patterns of files' paths (fnmatch).
+        `ignoring` are patterns of files' paths (fnmatch). What entrykit was writing when it was
+        killed, and what its runtime directory holds for a start alone, makes no difference.
         """
         if self.started_command != other.started_command:
             return f"{self.summary}; else {other.summary}"
-        names = ["exit_status", "files", "directories", "removed"]
+        for name in ("files", "directories"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            for path in sorted(_without({*ours, *theirs}, ignoring)):
+                if told := files.difference(path, ours.get(path), theirs.get(path)):
+                    return f"{name}: {told}"
+        ours, theirs = _without(self.removed, ignoring), _without(other.removed, ignoring)
+        if ours != theirs:
+            return f"removed: {sorted(ours)}; else {sorted(theirs)}"
+        names = ["exit_status"]
         if self.started_command:
-            names += ["argv", "env", "cwd", "umask", "uid", "gid"]
+            names += ["argv", "env", "cwd", "umask", "uid", "gid", "groups", "signals"]
         for name in names:
             ours, theirs = getattr(self, name), getattr(other, name)
-            if isinstance(ours, Mapping):
-                for key in sorted({*ours, *theirs}):
-                    if any(fnmatch.fnmatchcase(key, pattern) for pattern in ignoring):
-                        continue
-                    one, another = (dict(each).get(key) for each in (ours, theirs))
-                    if one != another:
-                        return f"{name}: {key} is {one}; else {another}"
-            elif ours != theirs:
+            if name == "env":
+                # One of them alone: an environment may be long.
+                ours, theirs = (
+                    dict(set(one.items()) - set(other.items()))
+                    for one, other in ((ours, theirs), (theirs, ours))
+                )
+            if ours != theirs:
                 return f"{name} is {ours}; else {theirs}"
         return ""
 
@@ -292,19 +265,38 @@ class Outcome:
             shown = [path for path, *_ in self.changes]
             more = f" and {len(shown) - 20} more" if len(shown) > 20 else ""
             told.append(f"changed: {', '.join(shown[:20])}{more}")
-        if self.log.text:
-            told += ["log:", self.log.text.rstrip()]
+        for name, said in (("standard output", self.stdout_text), ("log", self.log.text)):
+            if said:
+                told += [f"{name}:", said.rstrip()]
         return "\n".join(told)
 
     def _handed_over(self, key: str) -> Any:
         if self._handoff is None:
-            raise AssertionError(f"{self.summary}\n{self.log.text}")
+            raise AssertionError(self.failure())
         return self._handoff[key]
 
+    def failure(self) -> str:
+        """Return why no command was started, with the log."""
+        return "\n".join((self.summary, *self.log.lines[:-1]))
 
-def _file(entry: "tree.Entry", before: "tree.Entry | None" = None) -> File:
-    kind, mode, uid, gid, content = entry
-    return File(content, mode, (uid, gid), kind, _file(before) if before else None)
+
+def _without(paths: Collection[str], patterns: Collection[str]) -> set[str]:
+    return {
+        path
+        for path in paths
+        if not _TEMPORARY.fullmatch(path)
+        and not any(fnmatch.fnmatchcase(path, one) for one in patterns)
+    }
+
+
+def unseen(fact: str) -> NoReturn:
+    """Skip the test: it asks for what a backend cannot show. Raises unittest.SkipTest.
+
+    Which pytest takes for a skip wherever it comes from, a fixture or a unittest.TestCase too.
+    """
+    import unittest  # costs `entrykit try` 13 ms
+
+    raise unittest.SkipTest(fact)
 
 
 def _hook(raw: dict[str, Any]) -> HookRun:

@@ -4,7 +4,8 @@ pytest imports it in every run of whoever has entrykit installed: all else is im
 fixture itself.
 """
 
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _BACKENDS = ("auto", "sandbox", "process", "docker")
 _CHOSEN = pytest.StashKey[str]()
+_SAID = pytest.StashKey[bool]()
+_STARTED = pytest.StashKey["Entrypoint"]()
 _WAYS_OUT = (
     "--entrykit-backend=docker --entrykit-image=IMAGE runs starts in a container; "
     "--entrykit-backend=process runs them as they are, and hooks then write to this machine"
@@ -36,13 +39,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Say which backend it is, where the project or the command line speaks of entrykit."""
-    option = config.getoption("--entrykit-backend")
-    places = {config.rootpath, *(Path(one.partition("::")[0]) for one in config.args)}
-    names = ("docker-entrypoint.d", "entrykit.toml")
-    if not option and not any((place / name).exists() for place in places for name in names):
-        pyproject = config.rootpath / "pyproject.toml"
-        if not pyproject.exists() or "[tool.entrykit]" not in pyproject.read_text("utf-8"):
-            return None
+    if not config.getoption("--entrykit-backend") and not any(map(_speaks, _places(config))):
+        return None
+    config.stash[_SAID] = True
+    return f"entrykit: {_describe(config)}"
+
+
+def pytest_report_collectionfinish(
+    config: pytest.Config, items: Sequence[pytest.Item]
+) -> str | None:
+    """Say it of tests that give all themselves, too."""
+    # What only lists the tests is read by other programs.
+    if (
+        config.option.collectonly
+        or _SAID in config.stash
+        or not any(_uses_fixture(item) for item in items)
+    ):
+        return None
     return f"entrykit: {_describe(config)}"
 
 
@@ -61,34 +74,60 @@ def entrypoint(request: pytest.FixtureRequest) -> "Iterator[Entrypoint]":
     backend = _choose(request.config, project.backend)
     image = request.config.getoption("--entrykit-image")
     with starting.opened(backend, project, image) as opened:
+        request.node.stash[_STARTED] = opened
         yield opened
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Skip a test that asks for what the backend cannot show."""
-    if "entrypoint" not in getattr(item, "fixturenames", ()):
-        return (yield)
-    from entrykit.testing.outcome import Unseen
-
-    try:
-        return (yield)
-    except Unseen as fact:
-        pytest.skip(str(fact))
+    # A test is kept to the end of the run; what its starts wrote need not be.
+    del request.node.stash[_STARTED]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the starts came to where a test of them fails."""
+    """Show what the starts came to where a test of them fails, or a fixture of its own."""
     report = yield
-    if report.when == "call" and report.failed:
-        one = getattr(item, "funcargs", {}).get("entrypoint")
-        for number, start in enumerate(getattr(one, "starts", ()), 1):
-            for outcome in getattr(start, "outcomes", ()):
-                report.sections.append((f"entrykit, start {number}", outcome.story()))
+    if report.failed and _STARTED in item.stash:
+        for number, start in enumerate(item.stash[_STARTED].starts, 1):
+            for again, outcome in enumerate(start.outcomes):
+                title = f"entrykit, start {number}{', restarted' if again else ''}"
+                report.sections.append((title, outcome.story()))
     return report
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say of modes and files in what they differ."""
+    files = sys.modules.get("entrykit.testing.files")
+    if op != "==" or files is None:
+        return None
+    told: list[str] | None = files.explain(left, right)
+    return told
+
+
+def _places(config: pytest.Config) -> set[Path]:
+    """Return the directories of the tests that were asked for, and those above them."""
+    root, found = config.rootpath, {config.rootpath}
+    for one in config.args:
+        place = config.invocation_params.dir / one.partition("::")[0]
+        found |= {above for above in (place, *place.parents) if above.is_relative_to(root)}
+    return found
+
+
+def _speaks(place: Path) -> bool:
+    """Tell whether a directory has something for the fixture."""
+    if (place / "docker-entrypoint.d").exists() or (place / "entrykit.toml").exists():
+        return True
+    try:
+        return "[tool.entrykit]" in (place / "pyproject.toml").read_text("utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _uses_fixture(item: pytest.Item) -> bool:
+    """Tell whether a test uses the fixture of this plugin, and not one of its own."""
+    # Private, but there is no other way to tell them apart.
+    known = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    found = known.get("entrypoint", ())
+    return any(one.func.__module__ == __name__ for one in found[-1:])
 
 
 def _choose(config: pytest.Config, of_project: str) -> str:

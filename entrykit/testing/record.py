@@ -1,8 +1,8 @@
 """What runs as PID 1 of a test: a real start, whose handoff is recorded.
 
 Run by path, with `-IS`, not imported. Descriptor 3 is the file in which the start is told what it
-is, and in which it writes what it came to; in a container, which is given no descriptors, the file
-that the first argument names.
+is, and in which it writes what it came to. A container is given no descriptors: there the first
+argument names a directory with that file, and with one for the points that were come to.
 
 Builtin modules only: a start in here loads what it loads elsewhere.
 """
@@ -14,6 +14,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal as _signal
+    from collections.abc import Callable
     from typing import Any
 
     from entrykit.steps.discover import Hook
@@ -37,6 +38,8 @@ class Recorder:
 
     def execute(self, environment: "Environment", path: bytes, argv: list[bytes]) -> None:
         """Record what would be executed, instead of executing it; or before it."""
+        if not self._runs:
+            _wait_while_more()
         self.write(_handoff(environment, path, argv))
         if not self._runs:
             posix._exit(0)  # noqa: SLF001 - its public name
@@ -44,7 +47,8 @@ class Recorder:
 
     def write(self, handoff: "dict[str, Any] | None") -> None:
         """Write all that is known."""
-        self._put(marshal.dumps({"handoff": handoff, "hooks": self.hooks}, 4))
+        # Hooks can write there, too: what a test's process reads is to be no more than data.
+        self._put(repr({"handoff": handoff, "hooks": self.hooks}).encode())
 
     def watch_hooks(self) -> None:
         """Note each hook's status and time, and what it changed."""
@@ -64,6 +68,7 @@ class Recorder:
             }
             self._hook = noted
             self.hooks.append(noted)
+            self.write(None)
             began = time.monotonic()
             try:
                 run(hook, start)
@@ -94,11 +99,12 @@ class Recorder:
 class Boundaries:
     """The points between two steps, counted in a file that forked hooks write in, too.
 
-    At that of number `last` the process says so, and waits to be killed.
+    At that of number `last` the process says so, by `notice`, and waits to be killed.
     """
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int, notice: bytes) -> None:
         self._last = last
+        self._notice = notice
         for descriptor in (_BOUNDARIES, _NOTICE):
             posix.set_inheritable(descriptor, False)  # noqa: FBT003 - positional only
 
@@ -108,30 +114,53 @@ class Boundaries:
         number = posix.pread(_BOUNDARIES, size, 0).count(b"\n")
         posix.pwrite(_BOUNDARIES, name.replace(b"\n", b"?") + b"\n", size)
         if number == self._last:
-            posix.write(_NOTICE, b"+")
+            posix.write(_NOTICE, self._notice)
             while True:
                 _signal.pause()
 
     def watch(self) -> None:
-        """Come to a point before and after each hook, and each file that entrykit writes."""
+        """Come to points around each hook, and each file that entrykit writes or removes."""
+        from entrykit.steps import changes
         from entrykit.steps import hook as step
-        from entrykit.system import writing
+        from entrykit.system import runtime, writing
 
-        run, put = step.run, writing.put
+        def written(root: int, path: bytes, _: bytes) -> bytes:
+            return b"writing %s/%s" % (posix.readlink(b"/proc/self/fd/%d" % root), path)
 
-        def watched_run(hook: "Hook", start: "Start") -> None:
-            self.reach(b"before " + hook.name)
-            run(hook, start)
-            self.reach(b"after " + hook.name)
+        self._stand_around(step, "run", lambda hook, _: hook.name)
+        self._stand_around(writing, "put", written)
+        for name in ("remove", "clear"):
+            self._stand_around(writing, name, lambda path: b"removing " + path)
+        # What lies in the runtime directory is for one start alone: fewer points will do.
+        directories = changes.Directories
+        claimed, made = b"making the runtime directory", b"making the directories for changes"
+        self._stand_around(runtime, "claim", lambda: claimed, before=False)
+        self._stand_around(directories, "make", lambda _: made, before=False)
+        self._stand_around(directories, "read", lambda _: b"reading the changes", after=False)
+        self._stand_around(directories, "close", lambda _: b"the handoff", after=False)
 
-        def watched_put(root: int, path: bytes, temporary: bytes) -> None:
-            directory = posix.readlink(b"/proc/self/fd/%d" % root)
-            self.reach(b"before writing " + directory + b"/" + path)
-            put(root, path, temporary)
-            self.reach(b"after writing " + directory + b"/" + path)
+    def _stand_around(
+        self,
+        owner: "Any",
+        name: str,
+        say: "Callable[..., bytes]",
+        *,
+        before: bool = True,
+        after: bool = True,
+    ) -> None:
+        """Come to a point before and after each call of a function of a module or class."""
+        function = getattr(owner, name)
 
-        vars(step).update(run=watched_run)
-        vars(writing).update(put=watched_put)
+        def watched(*arguments: "Any") -> "Any":
+            what = say(*arguments)
+            if before:
+                self.reach(b"before " + what)
+            result = function(*arguments)
+            if after:
+                self.reach(b"after " + what)
+            return result
+
+        setattr(owner, name, watched)
 
 
 def _handoff(environment: "Environment", path: bytes, argv: list[bytes]) -> "dict[str, Any]":
@@ -160,6 +189,24 @@ def _handoff(environment: "Environment", path: bytes, argv: list[bytes]) -> "dic
     }
 
 
+def _wait_while_more() -> None:
+    """Wait as long as what hooks have left running becomes more: the keeper ends a fork bomb.
+
+    Else PID 1, and all with it, would often have ended before it is counted.
+    """
+    import time
+
+    if posix.getpid() != 1:
+        return
+    before = 1
+    for _ in range(100):
+        found = sum(name.isdigit() for name in posix.listdir("/proc"))
+        if found <= before:
+            return
+        before = found
+        time.sleep(0.02)
+
+
 def _descriptors() -> dict[int, bytes]:
     """Return the descriptors that an exec leaves open, and what they show."""
     found = {}
@@ -174,19 +221,28 @@ def _descriptors() -> dict[int, bytes]:
 
 def main() -> int:
     """Be told, start, and say what came of it; return the start's exit status."""
+    if sys.argv[1:]:
+        for descriptor, name in ((_REPORT, "report"), (_BOUNDARIES, "boundaries")):
+            opened = posix.open(f"{sys.argv[1]}/{name}", posix.O_RDWR)
+            if opened != descriptor:
+                posix.dup2(opened, descriptor, False)  # noqa: FBT003 - positional only
+        posix.dup2(2, _NOTICE, False)  # noqa: FBT003 - positional only
+    posix.set_inheritable(_REPORT, False)  # noqa: FBT003 - positional only
+    told = marshal.loads(posix.pread(_REPORT, posix.fstat(_REPORT).st_size, 0))
+    if len(sys.argv) == 2:
+        # Again, without what the image and its engine add to the environment.
+        words = [sys.executable, "-BI", __file__, sys.argv[1], "again"]
+        posix.execve(words[0], words, dict(told["environment"]))
     mask = _signal.pthread_sigmask(
         _signal.SIG_BLOCK, (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
     )
-    report = posix.open(sys.argv[1], posix.O_RDWR) if sys.argv[1:] else _REPORT
-    posix.set_inheritable(report, False)  # noqa: FBT003 - positional only
-    posix.register_at_fork(after_in_child=lambda: posix.close(report))
-    told = marshal.loads(posix.pread(report, posix.fstat(report).st_size, 0))
+    posix.register_at_fork(after_in_child=lambda: posix.close(_REPORT))
 
     def put(content: bytes) -> None:
-        posix.ftruncate(report, 0)
+        posix.ftruncate(_REPORT, 0)
         written = 0
         while written < len(content):
-            written += posix.pwrite(report, content[written:], written)
+            written += posix.pwrite(_REPORT, content[written:], written)
 
     sys.path += told["paths"]
     # Before what an image has of its own.
@@ -197,7 +253,7 @@ def main() -> int:
     put(b"")
     recorder.watch_hooks()
     if told.get("crash") is not None:
-        Boundaries(told["crash"]).watch()
+        Boundaries(told["crash"], told.get("notice", b"+")).watch()
     status = boot.run(told["words"], None, recorder.execute, mask)
     recorder.write(None)
     return status

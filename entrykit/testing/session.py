@@ -15,10 +15,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import entrykit
+from entrykit.testing import interpreter
 
 _KEEPER = Path(__file__).with_name("keeper.py")
 _PIECE_BYTES = 1 << 16
+# What is written to standard output and error is kept in memory.
+_OUTPUT_LIMIT_BYTES = 16 << 20
+# Between two looks whether something listens.
+_PAUSE_SECONDS = 0.01
+# pytest leaves the frames of this module out of what it shows of a failure.
+__tracebackhide__ = True
 
 
 class Refused(Exception):  # noqa: N818 - the machine's answer, not a fault
@@ -46,6 +52,9 @@ class Place(Protocol):
     def signal(self, number: int) -> None:
         """Send a signal to the start."""
 
+    def connect(self, where: int | str, deadline: float) -> socket.socket:
+        """Connect to a port or a path in there, when something listens. Raises AssertionError."""
+
     def close(self) -> None:
         """End all that runs; a second time nothing is left to do."""
 
@@ -58,7 +67,9 @@ class Session:
         self.stderr = bytearray()
         self.ended: dict[str, Any] | None = None
         self.notes: list[str] = []
+        self.limit = ""
         self._incoming = bytearray()
+        self._passed: list[int] = []
         self._messages: list[dict[str, Any]] = []
         own, other = socket.socketpair()
         with other:
@@ -82,7 +93,7 @@ class Session:
         }
         for descriptor in self._outputs:
             os.set_blocking(descriptor, False)
-        self._send({**told, "python": _interpreter(), "paths": module_path()})
+        self._send({**told, **interpreter.told(told.get("root", ""))})
         try:
             answer = self._next_message(time.monotonic() + 60)
             if "refused" in answer:
@@ -97,23 +108,44 @@ class Session:
         self.stdout.clear()
         self.stderr.clear()
         self.ended = None
+        self.limit = ""
         self._send({"crash": None, **told})
 
     def pump(self, done: Callable[[], bool], deadline: float) -> None:
         """Take what comes until `done`, or the start has ended. Raises TooSlow."""
         while not done() and self.ended is None:
-            message = self._next_message(deadline, done)
-            if "ended" in message:
-                self._take_output()
-                self.ended = message
+            self._note_end(self._next_message(deadline, done))
 
     def signal(self, number: int) -> None:
         """Send a signal to the start."""
         self._send({"signal": int(number)})
 
+    def connect(self, where: int | str, deadline: float) -> socket.socket:
+        """Connect to a port or a path in there, when something listens. Raises AssertionError.
+
+        By the keeper, whose network and files are the start's.
+        """
+        while self.ended is None:
+            self._send({"connect": where})
+            message: dict[str, Any] = {}
+            while "connected" not in message and self.ended is None:
+                try:
+                    message = self._next_message(deadline)
+                except TooSlow as error:
+                    why = f"nothing listens at {where}: {error}"
+                    raise TooSlow(why) from None
+                self._note_end(message)
+            if self._passed:
+                return socket.socket(fileno=self._passed.pop())
+            time.sleep(_PAUSE_SECONDS)
+        why = f"ended before anything listened at {where}{self._said()}"
+        raise AssertionError(why)
+
     def close(self) -> None:
         """End all that runs, and wait until it is gone; a second time nothing is left to do."""
         self._socket.close()
+        while self._passed:
+            os.close(self._passed.pop())
         if self._process.returncode is not None:
             return
         try:
@@ -137,9 +169,7 @@ class Session:
         while not self._messages:
             seconds = deadline - time.monotonic()
             if seconds <= 0:
-                message = (
-                    f"goes on and on; so far it has said:\n{self.stderr.decode(errors='replace')}"
-                )
+                message = f"goes on and on{self._said()}"
                 raise TooSlow(message)
             descriptors = [self._socket.fileno(), *self._outputs]
             ready, _, _ = select.select(descriptors, [], [], seconds)
@@ -150,8 +180,18 @@ class Session:
                 return {}
         return self._messages.pop(0)
 
+    def _note_end(self, message: dict[str, Any]) -> None:
+        if "ended" in message:
+            self._take_output()
+            self.ended = {**message, "limit": self.limit or message["limit"]}
+
+    def _said(self) -> str:
+        return said(self.stderr, self.stdout)
+
     def _receive(self) -> None:
-        piece = self._socket.recv(_PIECE_BYTES)
+        flags = socket.MSG_CMSG_CLOEXEC
+        piece, passed, _, _ = socket.recv_fds(self._socket, _PIECE_BYTES, 1, flags)
+        self._passed += passed
         if not piece:
             self._fail()
         self._incoming += piece
@@ -165,17 +205,34 @@ class Session:
     def _take_output(self) -> None:
         for descriptor, taken in self._outputs.items():
             try:
-                while piece := os.read(descriptor, _PIECE_BYTES):
+                while len(taken) < _OUTPUT_LIMIT_BYTES:
+                    if not (piece := os.read(descriptor, _PIECE_BYTES)):
+                        break
                     taken.extend(piece)
+                else:
+                    self._end_of(descriptor, taken)
             except BlockingIOError:
                 pass
+
+    def _end_of(self, descriptor: int, taken: bytearray) -> None:
+        """Kill a start that has written more than is kept, and throw the rest away."""
+        del taken[_OUTPUT_LIMIT_BYTES:]
+        while os.read(descriptor, _PIECE_BYTES):
+            if not self.limit:
+                self.limit = f"more than {_OUTPUT_LIMIT_BYTES >> 20} MB of output"
+                self.signal(signal.SIGKILL)
 
     def _fail(self) -> None:
         self._process.wait()
         self._take_output()
-        said = self.stderr.decode(errors="replace")
-        message = f"defect of entrykit: the keeper of a start has ended: {said}"
+        message = f"defect of entrykit: the keeper of a start has ended{self._said()}"
         raise RuntimeError(message)
+
+
+def said(*outputs: bytes | bytearray) -> str:
+    """Return what was said so far, to stand at the end of a message."""
+    text = b"".join(outputs).decode(errors="backslashreplace")
+    return f"; so far it has said:\n{text}" if text else "; it has said nothing"
 
 
 def exit_status(wait_status: int) -> int:
@@ -190,23 +247,3 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _interpreter() -> str:
-    """Return the interpreter itself: its links may lead through what a start does not see."""
-    return os.path.realpath(sys.executable)
-
-
-def module_path() -> list[str]:
-    """Return where a start's hooks find modules: where this process does."""
-    package = str(Path(entrykit.__file__).parents[1])
-    standard = os.path.dirname(os.__file__)
-    return [package] + [
-        path
-        for path in sys.path
-        if os.path.isabs(path)
-        and path != package
-        and not path.startswith(f"{standard}/lib-dynload")
-        and path != standard
-        and not path.endswith(".zip")
-    ]

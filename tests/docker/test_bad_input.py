@@ -71,8 +71,8 @@ CASES = {
         files=configured("program /srv/youp0m\n"),
     ),
     "not-of-this-version": Case(
-        [f"{CONFIGURATION}:2: user is not available in this version (leave it out)"],
-        files=configured(PROGRAM + 'user = "youp0m"\n'),
+        [f"{CONFIGURATION}:2: init is not available in this version (leave it out)"],
+        files=configured(PROGRAM + "init = true\n"),
     ),
     "both-x-and-x-file": Case(
         [

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from entrykit.testing import sandbox, session
+from entrykit.testing import interpreter, sandbox
 
 TESTS = Path(__file__).parent / "everywhere" / "test_hooks.py"
-COUNT = 31
+COUNT = 37
 DEBIAN_PYTHON = "/usr/bin/python3"
 DOCKERFILE = b"""\
 FROM debian:bookworm-slim
@@ -28,7 +28,8 @@ def image() -> Iterator[str]:
     import docker
 
     client = docker.from_env()
-    tag = "entrykit-test-plugin:bookworm"
+    # Its own: another run beside this one removes its own at its end.
+    tag = f"entrykit-test-plugin:{os.getpid()}"
     client.images.build(fileobj=io.BytesIO(DOCKERFILE), tag=tag, rm=True, forcerm=True)
     yield tag
     client.images.remove(tag, noprune=True)
@@ -48,13 +49,34 @@ def test_all_pass_in_the_sandbox(pytester: pytest.Pytester) -> None:
 
 
 def test_all_pass_as_plain_processes_but_for_the_files(pytester: pytest.Pytester) -> None:
-    assert counts(pytester, "--entrykit-backend=process") == {"passed": COUNT - 3, "skipped": 3}
+    assert counts(pytester, "--entrykit-backend=process") == {"passed": COUNT - 5, "skipped": 5}
 
 
 @pytest.mark.docker
 def test_all_pass_in_a_container(pytester: pytest.Pytester, image: str) -> None:
     options = ["--entrykit-backend=docker", f"--entrykit-image={image}"]
-    assert counts(pytester, *options) == {"passed": COUNT}
+    assert counts(pytester, *options) == {"passed": COUNT - 1, "skipped": 1}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ("", "the backend docker needs an image: --entrykit-image=IMAGE, or `image` in"),
+        ("entrykit-test-no-such", "cannot make a container of entrykit-test-no-such: No such"),
+        ("debian:bookworm-slim", 'cannot start a container of debian:bookworm-slim: *"python3": '),
+    ],
+)
+def test_an_image_that_will_not_do_is_named(
+    pytester: pytest.Pytester, image: str, says: str
+) -> None:
+    pytester.makepyfile("def test_it(entrypoint): entrypoint(['true'])")
+    ended = pytester.runpytest_subprocess(
+        "--entrykit-backend=docker", f"--entrykit-image={image}", "-p", "no:cacheprovider"
+    )
+    ended.assert_outcomes(failed=1)
+    ended.stdout.fnmatch_lines([f"*Refused: {says}*"])
+    assert "Traceback" not in ended.stdout.str()
 
 
 @pytest.mark.root
@@ -75,7 +97,7 @@ def test_all_pass_without_root() -> None:
 
 
 def _said_by_another_user(place: Path) -> str:
-    path = ":".join(session.module_path())
+    path = ":".join(interpreter.module_path())
     done = subprocess.run(
         [DEBIAN_PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
          f"--basetemp={place}/base", "test_hooks.py"],
@@ -145,10 +167,57 @@ def test_the_header_says_which_backend_it_is(
     pytester.runpytest_subprocess(*options).stdout.fnmatch_lines([says])
 
 
+@pytest.mark.sandbox
+@pytest.mark.parametrize("place", [".", "tests", "tests/test_it.py", "tests/test_it.py::test_it"])
+def test_the_header_says_it_wherever_pytest_is_called(
+    pytester: pytest.Pytester, place: str
+) -> None:
+    pytester.makeini("[pytest]")
+    pytester.mkdir("tests").joinpath("docker-entrypoint.d").mkdir()
+    test = "def test_it(entrypoint): entrypoint(['true'])"
+    (pytester.path / "tests" / "test_it.py").write_text(test, encoding="utf-8")
+    ended = pytester.runpytest_subprocess(place)
+    ended.assert_outcomes(passed=1)
+    ended.stdout.fnmatch_lines(["entrykit: sandbox (namespaces *)"])
+
+
+@pytest.mark.sandbox
+def test_what_a_backend_cannot_show_skips_a_test_wherever_it_is_asked(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest, unittest
+        @pytest.fixture
+        def files(entrypoint): return entrypoint(["true"]).files
+        def test_by_a_fixture(files): pass
+        def test_by_itself(entrypoint): entrypoint(["true"]).removed
+        class Test(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def give(self, entrypoint): self.entrypoint = entrypoint
+            def test_of_unittest(self): self.entrypoint(["true"]).directories
+        """
+    )
+    ended = pytester.runpytest_subprocess("-rs", "--entrykit-backend=process")
+    ended.assert_outcomes(skipped=3)
+    assert ": the process backend does not show what a start wrote" in ended.stdout.str()
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+
 def test_a_project_that_has_no_hooks_hears_nothing_of_it(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(): pass")
     ended = pytester.runpytest_subprocess()
     assert "entrykit:" not in ended.stdout.str()
+
+
+@pytest.mark.sandbox
+def test_tests_that_give_all_themselves_are_told_of_it_below_the_header(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makepyfile("def test_it(entrypoint): entrypoint(['true'], hooks={})")
+    pytester.runpytest_subprocess().stdout.fnmatch_lines(["collected 1 *", "entrykit: sandbox *"])
+    listed = pytester.runpytest_subprocess("--collect-only", "-q").stdout.str()
+    assert "entrykit: " not in listed
 
 
 @pytest.mark.parametrize("without", [[], ["-p", "no:entrykit"]], ids=["with", "without"])

@@ -64,6 +64,35 @@ def test_no_host_socket_is_to_be_reached(entrypoint: Entrypoint, tmp_path: Path)
     assert "Connection refused" in outcome.log.text
 
 
+def test_a_link_to_dev_null_masks_a_hook(entrypoint: Entrypoint, tmp_path: Path) -> None:
+    config = '[wait]\ntargets = ["file:/bin/sh"]\n'
+    (tmp_path / "10-wait.py").symlink_to("/dev/null")
+    (tmp_path / "20-a.sh").write_text("echo 1 >$ENTRYKIT_ENV/A\n", encoding="utf-8")
+    (tmp_path / "20-a.sh").chmod(0o755)
+    assert [hook.name for hook in entrypoint(["true"], config=config, hooks={}).hooks] == [
+        "10-wait.py"
+    ]
+    for hooks in (tmp_path, {"10-wait.py": Path("/dev/null"), "20-a.sh": tmp_path / "20-a.sh"}):
+        outcome = entrypoint(["true"], config=config, hooks=hooks)
+        assert [hook.name for hook in outcome.hooks] == ["20-a.sh"]
+        assert outcome.env["A"] == "1"
+
+
+def test_bytes_are_what_they_are(entrypoint: Entrypoint) -> None:
+    odd = b"\xff\n"
+    hooks = {"10-a.py": "import os\nopen('/srv/pw', 'wb').write(os.environb[b'PW'])\n"}
+    outcome = entrypoint(
+        [b"/srv/app", odd],
+        env={"ODD": odd},
+        secrets={"PW": b"\xfe"},
+        config="[env.PW]\nsecret = true\n",
+        hooks={"10-a.py": "# entrykit: secrets=PW\n" + hooks["10-a.py"]},
+    )
+    assert outcome.env_bytes[b"ODD"] == odd
+    assert outcome.argv == ["/srv/app", "\udcff\n"]
+    assert outcome.files["/srv/pw"].bytes == b"\xfe"
+
+
 def test_the_section_of_the_project_says_what_is_not_given(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml(
         """
@@ -91,9 +120,20 @@ def test_the_section_of_the_project_says_what_is_not_given(pytester: pytest.Pyte
     ended.stdout.fnmatch_lines(["entrykit: sandbox *"])
 
 
-def test_a_slip_in_the_section_is_named(pytester: pytest.Pytester) -> None:
-    pytester.makepyprojecttoml('[tool.entrykit]\nhook = "x"\n')
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('hook = "x"', "[tool.entrykit] has no key `hook`; it has backend, config,"),
+        ("hooks = 1", "[tool.entrykit] hooks is 1; expected text"),
+        ('hooks = "gone"', "[tool.entrykit] hooks: there is no /"),
+        ('config = "gone"', "[tool.entrykit] config: there is no /"),
+        ("= 1", "pyproject.toml: Invalid statement (at line 2, column 1)"),
+    ],
+)
+def test_a_slip_in_the_section_is_named(pytester: pytest.Pytester, line: str, says: str) -> None:
+    (pytester.path / "pyproject.toml").write_text(f"[tool.entrykit]\n{line}\n", encoding="utf-8")
     pytester.makepyfile("def test_it(entrypoint): pass")
-    ended = pytester.runpytest_subprocess()
+    ended = pytester.runpytest_subprocess("-c", "/dev/null", f"--rootdir={pytester.path}")
     ended.assert_outcomes(errors=1)
-    assert "[tool.entrykit] has no key `hook`; it has backend, config," in ended.stdout.str()
+    assert says in ended.stdout.str()
+    assert "Traceback" not in ended.stdout.str()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,10 +86,26 @@ def test_it_shows_the_same_as_json(place: Path) -> None:
 
 def test_where_nothing_differs_it_says_one_line(place: Path) -> None:
     done = try_hook(place, "#!/bin/sh\n# entrykit: on-error=continue\n")
-    assert [line.partition(" (")[0] for line in done.stdout.splitlines()] == [
-        "entrykit: 10-it.sh: done",
-        "would start: /srv/app",
-    ]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"nothing differs; would start: /srv/app \(.*\)\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo said",
+        "echo 4 >$ENTRYKIT_ENV/THREADS",
+        "echo -- -x >$ENTRYKIT_ARGS/x",
+        "chmod 600 {place}/old",
+        "rm {place}/gone",
+        "mkdir {place}/new",
+    ],
+)
+def test_whatever_differs_is_more_than_a_line(place: Path, line: str) -> None:
+    done = try_hook(place, f"#!/bin/sh\n{line}\n")
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) > 1
+    assert json.loads(try_hook(place, f"#!/bin/sh\n{line}\n", "--json").stdout)["differs"]
 
 
 def test_a_failing_hook_is_status_1(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""Twenty-five images that do not start: what is broken in each, and the last line of its log."""
+"""Images that do not start: what is broken in each, and the last line of its log."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,8 @@ from .starts import Entrypoint
 class Broken(NamedTuple):
     """An image: how it is made, its command, and what it ends with.
 
-    In `last_line`, `{hooks}` and `{config}` stand for the paths of its hooks and configuration.
+    In `last_line`, `{hooks}`, `{config}` and `{stock}` stand for the paths of its hooks, its
+    configuration and the stock hooks.
     """
 
     name: str
@@ -41,6 +42,13 @@ IMAGES = (
         _configure('progam = "x"'),
         78,
         "{config}:1: unknown key progam (did you mean program?)",
+    ),
+    Broken(
+        "the configuration is not there",
+        _set(ENTRYKIT_CONFIG="/etc/entrykt.toml"),
+        78,
+        "cannot read /etc/entrykt.toml: no such file or directory (it is the configuration: put "
+        "it there, or change ENTRYKIT_CONFIG (--config))",
     ),
     Broken(
         "a value is of another kind",
@@ -173,8 +181,81 @@ IMAGES = (
         "a Python hook raises",
         _hook("10-a.py", "open('/none')\n", 0o644),
         1,
-        "10-a.py: raised FileNotFoundError in line 1; exit status 1 after TIME, in "
+        "10-a.py: raised FileNotFoundError in line 1: /none; exit status 1 after TIME, in "
         "{hooks}; the command was not started (its traceback stands above)",
+    ),
+    Broken(
+        "a Python hook needs what is not set",
+        _hook("10-a.py", "import os\n\nprint(os.environ['DB_HOST'])\n", 0o644),
+        1,
+        "10-a.py: raised KeyError in line 3: DB_HOST; exit status 1 after TIME, in {hooks}; the "
+        "command was not started (its traceback stands above)",
+    ),
+    Broken(
+        "a Python hook needs a package",
+        _hook("10-a.py", "import yaml_\n", 0o644),
+        1,
+        "10-a.py: raised ModuleNotFoundError in line 1: yaml_; exit status 1 after TIME, in "
+        "{hooks}; the command was not started (its traceback stands above)",
+    ),
+    Broken(
+        "a Python hook sets a number",
+        _hook("10-a.py", "def hook(start):\n    start.env['N'] = 4\n", 0o644),
+        1,
+        "10-a.py: start.env['N'] is to be a string; exit status 1 after TIME, in {hooks}; the "
+        "command was not started",
+    ),
+    Broken(
+        "a sourced hook ends in a test",
+        _hook("10-a.envsh", '[ -n "$DEBUG" ] && export X=1\n', 0o644),
+        1,
+        "10-a.envsh: failed with exit status 1 after TIME, in {hooks}; the command was not "
+        "started (it runs with `set -e`: write `|| :` behind what may fail, its last command too)",
+    ),
+    Broken(
+        "a hook is killed",
+        _hook("10-a.sh", "#!/bin/sh\nkill -KILL $$\n"),
+        137,
+        "10-a.sh: was killed by SIGKILL after TIME, in {hooks}; the command was not started "
+        "(the container's memory may have run out)",
+    ),
+    Broken(
+        "a hook's interpreter has an option behind env",
+        _hook("10-a", "#!/usr/bin/env sh -e\n"),
+        78,
+        "10-a: its interpreter sh -e is not in PATH, in {hooks} (env is given all of it as one "
+        "name: write #!/usr/bin/env -S …)",
+    ),
+    Broken(
+        "a hook is a link to nothing",
+        _all(
+            _hook("20-b.sh", "#!/bin/sh\n"),
+            lambda image: (image.hooks.path / "10-a.sh").symlink_to("/opt/gone.sh"),
+        ),
+        78,
+        "10-a.sh: cannot follow the link {hooks}/10-a.sh: no such file or directory (correct the "
+        "link, or remove it)",
+    ),
+    Broken(
+        "the file of a secret is a directory",
+        _all(_configure("[env.PW]", "secret = true"), _set(PW_FILE="/etc")),
+        78,
+        "PW: cannot read /etc: it is a directory, not a regular file (change PW_FILE)",
+    ),
+    Broken(
+        "a secret itself stands where its path belongs",
+        _all(_configure("[env.PW]", "secret = true"), _set(PW_FILE="hush-hush")),
+        78,
+        "PW: cannot read the file that PW_FILE names: it is no absolute path (a value itself is "
+        "PW's)",
+    ),
+    Broken(
+        "the templates are not there",
+        _configure("[templates]", 'from = "/no/templates"', 'to = "/run/x"'),
+        78,
+        "40-templates.py: cannot read the templates in /no/templates: no such file or directory; "
+        "exit status 78 after TIME, in {stock}; the command was not started (it is `from` in "
+        "[templates]: make it, or name another)",
     ),
     Broken(
         "a hook takes too long",
@@ -197,6 +278,14 @@ IMAGES = (
         127,
         "cannot find the command /srv/none (install it in the image, or correct the command)",
         ("/srv/none",),
+    ),
+    Broken(
+        "the command is one word",
+        lambda _: None,
+        127,
+        "cannot find the command nginx -g 'daemon off;' in PATH (it is one word with blanks in "
+        "it: give its words one by one, as a list)",
+        ("nginx -g 'daemon off;'",),
     ),
     Broken(
         "the command is no program",

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 import entrykit
 
+from .probe import Probe
 from .starts import SEARCH_PATH, Entrypoint
 
 _DEBIAN_PYTHON = "/usr/bin/python3"
@@ -87,6 +89,52 @@ def entrypoint(
 def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
     """Start in each way as PID 1."""
     yield from _entrypoint(request.param, tmp_path, launcher)
+
+
+@pytest.fixture
+def probe(tmp_path: Path) -> Probe:
+    """Return a probe of the test's own."""
+    return Probe(tmp_path)
+
+
+# What is left to a container's root under --cap-drop ALL --cap-add SETUID --cap-add SETGID.
+FEW_RIGHTS = ("setpriv", "--bounding-set", "-all,+setuid,+setgid", "--inh-caps", "-all")
+
+
+@pytest.fixture(scope="session")
+def open_site(python: str, package: Path) -> Iterator[Path]:
+    """Return a directory that every user may search, with the package and a launcher in it."""
+    with tempfile.TemporaryDirectory(prefix="entrykit-tests-") as path:
+        site = Path(path)
+        shutil.copytree(package, site, dirs_exist_ok=True)
+        site.chmod(0o755)
+        baked = bake(python, site, "--output", str(site / "entrypoint"))
+        assert baked.returncode == 0, baked.stderr
+        yield site
+
+
+@pytest.fixture(
+    params=[
+        "run-all", "baked-few",
+        pytest.param("run-few-pid1", marks=_IN_NAMESPACE),
+        pytest.param("baked-all-pid1", marks=_IN_NAMESPACE),
+    ]
+)  # fmt: skip
+def root(request: pytest.FixtureRequest, python: str, open_site: Path) -> Iterator[Entrypoint]:
+    """Start as root whose hooks may have users, with a container's rights and with few."""
+    way: str = request.param
+    words = [python, "-m", "entrykit", "run", "--"]
+    if way.startswith("baked"):
+        words = [str(open_site / "entrypoint")]
+    if "few" in way:
+        words = [*FEW_RIGHTS, *words]
+    with tempfile.TemporaryDirectory(prefix="entrykit-tests-") as path:
+        scratch = Path(path)
+        scratch.chmod(0o755)
+        entrypoint = Entrypoint(words, scratch, is_pid1=way.endswith("pid1"))
+        entrypoint.environment["PYTHONPATH"] = str(open_site)
+        yield entrypoint
+        entrypoint.close()
 
 
 def _entrypoint(way: str, scratch: Path, launcher: Path) -> Iterator[Entrypoint]:

@@ -33,6 +33,7 @@ timeout = "5s"
 OWN, DERIVED = "usr/lib/entrykit/hooks.d", "docker-entrypoint.d"
 CONFIG = "etc/entrykit.toml"
 SH = "#!/bin/sh\n"
+LATE = SH + "#\n" * 20 + "# entrykit: timeout=1s\n"
 
 # Directory, name, content, mode; and what is to be found there: codes and lines.
 HOOKS: tuple[tuple[str, str, str | bytes, int, tuple[tuple[str, int], ...]], ...] = (
@@ -72,6 +73,9 @@ HOOKS: tuple[tuple[str, str, str | bytes, int, tuple[tuple[str, int], ...]], ...
     (OWN, "27-replaced.sh", SH, 0o755, ()),
     (DERIVED, "27-replaced.sh", SH, 0o755, (("replaced", 0),)),
     (OWN, "28-masked.sh", SH, 0o755, ()),
+    (OWN, "32-late.sh", LATE, 0o755, (("unread-settings", 22),)),
+    (OWN, "32-user.sh", SH + "# entrykit: user=app\n", 0o755, ()),
+    (OWN, "33-user.sh", SH + "\n# entrykit: user=nosuch\n", 0o755, (("user", 3),)),
 )  # fmt: skip
 
 
@@ -80,6 +84,7 @@ def seed(root: Path) -> set[tuple[str, str, int]]:
     wanted: set[tuple[str, str, int]] = set()
     for directory in (OWN, DERIVED, "etc/templates"):
         (root / directory).mkdir(parents=True, mode=0o755)
+    (root / "etc/passwd").write_text("app:x:1500:1500::/:/bin/sh\n", encoding="utf-8")
     for directory, name, content, mode, faults in HOOKS:
         path = root / directory / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)

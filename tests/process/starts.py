@@ -88,9 +88,16 @@ class Ended:
 class Running:
     """A process that goes on, and what it has written so far."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", *, is_pid1: bool) -> None:
+    def __init__(
+        self,
+        process: "subprocess.Popen[bytes]",
+        *,
+        is_pid1: bool,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self.process = process
         self._is_pid1 = is_pid1
+        self.patience_seconds = patience_seconds
         self._stderr = b""
 
     @property
@@ -108,7 +115,7 @@ class Running:
         assert self.process.stderr is not None
         descriptor = self.process.stderr.fileno()
         while line.encode() not in self._stderr.split(b"\n")[:-1]:
-            readable, _, _ = select.select([descriptor], [], [], PATIENCE_SECONDS)
+            readable, _, _ = select.select([descriptor], [], [], self.patience_seconds)
             piece = os.read(descriptor, 65536) if readable else b""
             if not piece:
                 self.kill()
@@ -123,7 +130,7 @@ class Running:
     def end(self, stdin: bytes | None = None) -> Ended:
         """Wait until it has ended, and all that hold its standard error are gone."""
         try:
-            stdout, stderr = self.process.communicate(stdin, timeout=PATIENCE_SECONDS)
+            stdout, stderr = self.process.communicate(stdin, timeout=self.patience_seconds)
         except subprocess.TimeoutExpired as error:
             self.kill()
             message = f"goes on and on: {self._stderr!r} {error.stderr!r}"
@@ -180,6 +187,7 @@ class Entrypoint:
         self.scratch = scratch
         self.hooks = HookDirectory(scratch / "hooks.d")
         self.environment: dict[str, str] = {"PATH": SEARCH_PATH, "HOME": "/"}
+        self.patience_seconds: float = PATIENCE_SECONDS
         self._configuration = scratch / "entrykit.toml"
         self._running: list[Running] = []
 
@@ -213,7 +221,7 @@ class Entrypoint:
             bufsize=0,
             env={"PATH": SEARCH_PATH},
         )
-        running = Running(process, is_pid1=self.is_pid1)
+        running = Running(process, is_pid1=self.is_pid1, patience_seconds=self.patience_seconds)
         self._running.append(running)
         return running
 

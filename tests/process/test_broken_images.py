@@ -17,8 +17,9 @@ def test_the_last_line_says_what_to_change(entrypoint: Entrypoint, broken: Broke
         "{config}", str(entrypoint.scratch / "entrykit.toml")
     )
     last = re.sub(r"after [0-9.]+ m?s,", "after TIME,", ended.last_line)
+    last = re.sub(r"in /\S+/entrykit/hooks;", "in {stock};", last)
     assert last == f"entrykit: {wanted}"
 
 
-def test_there_are_25_of_them() -> None:
-    assert len({broken.name for broken in IMAGES}) == 25
+def test_there_are_25_of_them_at_least() -> None:
+    assert len({broken.name for broken in IMAGES}) == len(IMAGES) >= 25

@@ -19,8 +19,8 @@ from . import faulty_image
 from .starts import SEARCH_PATH
 
 ROOT = Path(__file__).parents[2]
-# Cannot be seen in a tree that the test's user owns, or where the shells are: tested apart.
-APART = {"not-permitted", "not-checked", "configuration"}
+# Cannot be seen in a tree, in one that the test's user owns, or where the shells are: tested apart.
+APART = {"not-permitted", "not-checked", "configuration", "climbing"}
 
 
 def check(
@@ -232,7 +232,9 @@ def test_the_status_is_1_for_a_warning_or_an_error_and_0_for_notes(
     assert check(image).returncode == status
 
 
-@pytest.mark.parametrize("words", [["/no/such/directory"], [__file__], ["--config", "/none.toml"]])
+@pytest.mark.parametrize(
+    "words", [["/no/such/directory"], [""], [__file__], ["--config", "/none.toml"]]
+)
 def test_what_is_no_directory_and_no_configuration_is_a_mistake_of_usage(words: list[str]) -> None:
     ended = check(*words)
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -328,6 +330,120 @@ def test_a_link_of_an_image_leads_to_a_place_in_the_image(image: Path, tmp_path:
         ("shell-syntax", f"{faulty_image.DERIVED}/10-inside.sh", 3),
         ("shell-syntax", f"{faulty_image.DERIVED}/20-climbing.sh", 3),
         ("dangling-link", f"{faulty_image.DERIVED}/30-outside.sh", 0),
+    }
+
+
+def test_a_mask_is_one_however_its_link_is_written(image: Path) -> None:
+    for number, link in enumerate(("/dev/null", "../dev/null", "../../../dev/../dev/null")):
+        (image / faulty_image.DERIVED / f"{number}-a.sh").symlink_to(link)
+    assert found_in(image) == {
+        ("masked", f"{faulty_image.DERIVED}/{number}-a.sh", 0) for number in range(3)
+    }
+
+
+def test_who_can_change_a_directory_above_is_found_in_an_image(image: Path) -> None:
+    (image / "usr/lib").chmod(0o777)
+    (image / "usr").chmod(0o1777)
+    (image / "etc").chmod(0o775)
+    # Empty as it is, a hook can be put there.
+    (image / faulty_image.DERIVED).chmod(0o1777)
+    assert found_in(image) == {
+        ("world-writable", "usr/lib", 0),
+        ("world-writable", faulty_image.DERIVED, 0),
+        ("group-writable", "etc", 0),
+    }
+
+
+def test_a_file_that_is_skipped_in_the_place_of_a_hook_is_said(image: Path) -> None:
+    hook(image, "10-a.sh", "#!/bin/sh\n", 0o644)
+    (image / faulty_image.OWN / "10-a.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (image / faulty_image.OWN / "10-a.sh").chmod(0o755)
+    path = f"{faulty_image.DERIVED}/10-a.sh"
+    assert found_in(image) == {("not-executable", path, 0), ("replaced", path, 0)}
+
+
+def test_a_number_that_a_stock_hook_has_is_the_others_fault(image: Path) -> None:
+    config = '[wait]\ntargets = ["tcp://a:1"]\n'
+    (image / faulty_image.CONFIG).write_text(config, encoding="utf-8")
+    hook(image, "010-wait.py", "x = 1\n", 0o644)
+    assert found_in(image) == {("order-tie", f"{faulty_image.DERIVED}/010-wait.py", 0)}
+
+
+def test_a_secret_is_known_not_to_be_declared_where_a_whole_image_has_no_configuration(
+    image: Path,
+) -> None:
+    path = f"{faulty_image.DERIVED}/10-a.py"
+    hook(image, "10-a.py", "# entrykit: secrets=WORD\n", 0o644)
+    (image / faulty_image.CONFIG).unlink()
+    # What a build copies over another image.
+    assert found_in(image) == set()
+    (image / "bin").mkdir()
+    assert found_in(image) == {("undeclared-secret", path, 1)}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_found"),
+    [
+        ("set -e # entrykit: timeout=1s", True),
+        ("# entrykit timeout=1s", True),
+        ("# Entrykit: timeout=1s", True),
+        ("-- entrykit; secrets = A", True),
+        ("  # entrykit: timeout=1s", False),
+        ("#entrykit:timeout=1s", False),
+        ("# entrykit waits for a timeout of 1s", False),
+        ("# see entrykit's page for timeout=…", False),
+    ],
+)
+def test_a_comment_that_is_meant_for_settings_is_read_or_found(
+    image: Path, line: str, *, is_found: bool
+) -> None:
+    hook(image, "10-a.sh", f"#!/bin/sh\n{line}\n")
+    path = f"{faulty_image.DERIVED}/10-a.sh"
+    assert found_in(image) == ({("unread-settings", path, 2)} if is_found else set())
+
+
+@pytest.mark.parametrize(
+    ("first", "is_found"),
+    [
+        ("#!/bin/sh -e -u", True),
+        ("#! /bin/bash -eu -o pipefail", True),
+        ("#!/bin/sh -eu ", False),
+        ("#!/usr/bin/env -S bash -e -u", False),
+    ],
+)
+def test_options_that_a_shell_is_given_as_one_word_are_found(
+    image: Path, first: str, *, is_found: bool
+) -> None:
+    hook(image, "10-a.sh", f"{first}\n:\n")
+    path = f"{faulty_image.DERIVED}/10-a.sh"
+    assert found_in(image) == ({("interpreter", path, 1)} if is_found else set())
+
+
+def test_a_here_document_without_an_end_is_found_though_bash_only_warns(image: Path) -> None:
+    hook(image, "10-a.sh", "#!/bin/bash\ncat <<EOF\nx\n EOF\n")
+    path = f"{faulty_image.DERIVED}/10-a.sh"
+    assert found_in(image) == {("shell-syntax", path, 4)}
+
+
+@pytest.mark.shells
+@pytest.mark.parametrize("shell", ["mksh", "zsh"])
+def test_other_shells_are_asked(image: Path, shell: str) -> None:
+    hook(image, "10-a", f"#!{shutil.which(shell, path=SEARCH_PATH)}\n:\nfi\n")
+    path = f"{faulty_image.DERIVED}/10-a"
+    assert found_in(image) == {("shell-syntax", path, 3)}
+
+
+def test_what_a_runner_of_a_known_language_runs_is_looked_into(image: Path) -> None:
+    (image / faulty_image.CONFIG).write_text(
+        f'[runners]\n".run" = ["sh", "-e"]\n".pyr" = ["{sys.executable}"]\n', encoding="utf-8"
+    )
+    hook(image, "10-a.run", "\ufeff:\nfi\n", 0o644)
+    hook(image, "20-b.pyr", "x =\n", 0o644)
+    derived = faulty_image.DERIVED
+    assert found_in(image) == {
+        ("bom", f"{derived}/10-a.run", 1),
+        ("shell-syntax", f"{derived}/10-a.run", 2),
+        ("python-syntax", f"{derived}/20-b.pyr", 1),
     }
 
 
@@ -477,3 +593,31 @@ def test_the_hook_for_pre_commit_is_what_is_documented(tmp_path: Path) -> None:
     assert pattern.search("docker-entrypoint.d/10-a.sh")
     assert pattern.search("image/entrykit.toml")
     assert not pattern.search("README.md")
+
+
+@pytest.mark.parametrize(
+    ("user", "says"),
+    [
+        ("app", ""),
+        ("1500:1500", ""),
+        ("nosuch", "there is no user 'nosuch' in /etc/passwd"),
+        ("app:nosuch", "there is no group 'nosuch' in /etc/group"),
+        ("broken", "/etc/passwd:2: the line is broken: it has 2 fields instead of 7"),
+    ],
+)
+def test_a_user_whom_the_image_does_not_know_is_found(image: Path, user: str, says: str) -> None:
+    (image / "etc" / "passwd").write_text(
+        "app:x:1500:1500::/:/bin/sh\nbroken:x\n", encoding="utf-8"
+    )
+    (image / faulty_image.CONFIG).write_text(f'umask = "022"\nuser = "{user}"\n', encoding="utf-8")
+    ended = check(image)
+    assert ended.returncode == (1 if says else 0)
+    assert ended.stdout.startswith(
+        f"{image}/{faulty_image.CONFIG}:2: error configuration: {says}" if says else ""
+    )
+
+
+def test_where_there_is_no_etc_passwd_no_user_is_looked_for(image: Path) -> None:
+    """What a build copies over another image."""
+    (image / faulty_image.CONFIG).write_text('user = "app"\n', encoding="utf-8")
+    assert check(image).returncode == 0

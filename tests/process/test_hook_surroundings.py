@@ -4,11 +4,13 @@ import json
 import os
 import pty
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from .starts import Entrypoint, Given
+from .probe import Probe
+from .starts import SEARCH_PATH, Entrypoint, Given
 from .test_hooks import said
 
 # Lists its descriptors, but for the one that the listing itself is read through.
@@ -41,6 +43,48 @@ def test_a_python_hook_has_one_descriptor_more(entrypoint: Entrypoint) -> None:
     descriptors = json.loads(line)
     assert descriptors[:3] == [0, 1, 2]
     assert len(descriptors) == 4
+
+
+@pytest.mark.parametrize("closed", [[], [0], [2], [0, 1, 2]], ids=repr)
+def test_odd_descriptors_reach_no_hook_and_those_of_entrykit_nobody(
+    entrypoint: Entrypoint, probe: Probe, closed: list[int]
+) -> None:
+    """Those of its own are closed by each exec; a hook that runs once holds its lock too."""
+    scratch = entrypoint.scratch
+    entrypoint.configure(
+        "[runners]", '".run" = ["sh"]', "[once]", f'journal = "{scratch}/once"',
+        "[env.PASSWORD]", "secret = true",
+    )  # fmt: skip
+    lists = f"{sys.executable} -ISc '{DESCRIPTORS}'"
+    names = ("10-a.sh", "20-b.envsh", "30-c.run", "40-once.sh", "50-elf-like", "60-d.py")
+    for name in names:
+        content = f"{lists} >'{scratch}/{name}'\n"
+        if name.endswith(".py"):
+            content = f"import os\nos.system({content!r})\n"
+        once = "# entrykit: once=x\n" if "once" in name else ""
+        entrypoint.hooks.add(name, once + content)
+    left = scratch / "left"
+    entrypoint.hooks.shell(
+        "70-left.sh",
+        f"({lists} >'{left}.part'; mv '{left}.part' '{left}') &",
+        f"until [ -e '{left}' ]; do :; done",
+    )
+    odd = dict.fromkeys((3, 10, 255), Path("/dev/null"))
+    given = Given(
+        environment=[b"PATH=" + SEARCH_PATH.encode(), b"PASSWORD=geheim"],
+        descriptors=odd,
+        closed=closed,
+    )
+    shown = probe.run(entrypoint, given=given)
+    for name in (*names, "left"):
+        *streams, last = json.loads((scratch / name).read_text(encoding="utf-8"))
+        if name == "40-once.sh":
+            assert last > 10
+        else:
+            streams.append(last)
+        assert streams == [0, 1, 2]
+    plain = replace(given, environment=given.environment[:1] if given.environment else None)
+    assert shown == probe.run(entrypoint, given=plain, directly=True)
 
 
 def test_closed_streams_are_there_for_hooks(entrypoint: Entrypoint) -> None:

@@ -29,8 +29,13 @@ UNBAKED = {
 WITH_HOOKS = {
     "entrykit.steps.changes", "entrykit.steps.discover", "entrykit.steps.hook",
     "entrykit.steps.kinds", "entrykit.steps.order", "entrykit.steps.sourced",
-    "entrykit.system.runtime", "entrykit.system.spawn", "entrykit.system.writing",
+    "entrykit.system.runtime", "entrykit.system.secrets", "entrykit.system.spawn",
+    "entrykit.system.writing",
     "entrykit.settings.hook", "entrykit.settings.options", "entrykit.settings.values",
+}  # fmt: skip
+WITH_USERS = {
+    "entrykit.steps.hook_user", "entrykit.system.other_user", "entrykit.system.privileges",
+    "entrykit.system.users",
 }  # fmt: skip
 HOOKS_BUILTIN = {"time", "select", "fcntl"}
 
@@ -123,6 +128,25 @@ def test_a_start_with_shell_hooks_loads_builtin_modules_only(
     assert loaded - ours(loaded) <= BUILTIN | HOOKS_BUILTIN | {"_signal", "marshal", "posix"}
 
 
+@pytest.mark.root
+@pytest.mark.parametrize("name", ["10-a.sh", "10-a.envsh"])
+def test_a_hook_with_a_user_costs_builtin_modules_only(
+    python: str, code: str, bare: set[str], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "20-b.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "20-b.sh").chmod(0o755)
+    hook = tmp_path / name
+    hook.write_text("#!/bin/sh\n# entrykit: user=1 on-error=continue\n", encoding="utf-8")
+    hook.chmod(0o755)
+    for parent in (tmp_path, *tmp_path.parents[:-2]):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    loaded = modules(python, code, [f"ENTRYKIT_HOOKS={tmp_path}"]) - bare
+    assert loaded >= WITH_USERS
+    ours_only = OURS | UNBAKED | WITH_HOOKS | WITH_USERS | {"entrykit.launcher"}
+    assert ours(loaded) <= ours_only
+    assert loaded - ours(loaded) <= BUILTIN | HOOKS_BUILTIN | {"_signal", "marshal", "posix"}
+
+
 @pytest.mark.parametrize(
     ("source", "costs"), [("import json\n", set()), ("import os, json\n", OS_AND_ITS_IMPORTS)]
 )
@@ -183,6 +207,26 @@ def test_a_baked_start_pays_only_for_what_is_declared(
     # What `re` and `json` import themselves comes with them.
     assert heavy & {"re", "json", "difflib", "typing"} == loads & {"re", "json"}
     assert bool(heavy) == bool(loads & {"re", "json"})
+
+
+# To say whose files may be obeyed takes what finds hooks.
+STEP_DOWN = {
+    "entrykit.steps.climbing", "entrykit.steps.step_down", "entrykit.system.mounts",
+    "entrykit.system.privileges", "entrykit.system.users", "entrykit.system.writers",
+}  # fmt: skip
+
+
+@pytest.mark.root
+def test_a_step_down_costs_builtin_modules_only(
+    python: str, package: Path, bare: set[str], tmp_path: Path
+) -> None:
+    launcher, file = tmp_path / "entrypoint", tmp_path / "e.toml"
+    file.write_text('user = "1500"\n', encoding="utf-8")
+    baked = bake(python, package, "--config", str(file), "--output", str(launcher))
+    assert baked.returncode == 0, baked.stderr
+    loaded = modules(python, BAKED_START.format(launcher=os.fspath(launcher))) - bare
+    assert ours(loaded) - {"entrykit.launcher"} == OURS | STEP_DOWN
+    assert loaded - ours(loaded) <= BUILTIN | {"_signal", "marshal", "posix"}
 
 
 def test_a_hook_that_was_done_costs_builtin_modules_only(

@@ -1,7 +1,4 @@
-"""Promise: an htpasswd file is as the environment says, and what is right in it stays.
-
-And of the command: a password is asked for at a terminal, which is left as it was found.
-"""
+"""Promise: `entrykit htpasswd` asks at a terminal, which is left as it was found."""
 
 import os
 import pty
@@ -17,138 +14,10 @@ from pathlib import Path
 import pytest
 from passlib.apache import HtpasswdFile  # type: ignore[import-untyped]
 
-from .conftest import bake
-from .starts import PATIENCE_SECONDS, Ended, Entrypoint, Given, program
-
-
-@pytest.fixture(params=["run", "baked"])
-def start(request: pytest.FixtureRequest, tmp_path: Path, package: Path) -> Iterator[Entrypoint]:
-    """Start in each way, by this interpreter: Debian's has no bcrypt here."""
-    words = [sys.executable, "-m", "entrykit", "run", "--"]
-    if request.param == "baked":
-        launcher = tmp_path / "entrypoint"
-        baked = bake(sys.executable, package, "--output", str(launcher))
-        assert baked.returncode == 0, baked.stderr
-        words = [str(launcher)]
-    start = Entrypoint(words, tmp_path, is_pid1=False)
-    yield start
-    start.close()
-
-
-@pytest.fixture
-def file(start: Entrypoint) -> Path:
-    """Return the file that a start makes, in a directory that outlives it."""
-    folder = start.scratch / "volume"
-    folder.mkdir()
-    start.configure(
-        f'program = "{program("echo")}"',
-        "[htpasswd]",
-        'username = "LOGIN"',
-        'password = "PASSWORD"',
-        'users = "USERS"',
-        'entries = "ENTRIES"',
-        f'file = "{folder}/users"',
-        'option = "-htpasswd"',
-    )
-    return folder / "users"
-
-
-def run(start: Entrypoint, **variables: str) -> Ended:
-    """Start with these variables alone."""
-    start.environment = {"PATH": os.environ["PATH"], **variables}
-    return start.run("-own")
-
-
-def lines(file: Path) -> dict[str, str]:
-    """Return the line of each user."""
-    return {line.partition(":")[0]: line for line in file.read_text().splitlines()}
-
+from .starts import PATIENCE_SECONDS, Entrypoint, Given
 
 READY = "eve:$apr1$r31.....$HqJZimcKQFAMYayBlzkrA/"
-USERS = {"LOGIN": "admin", "PASSWORD": "hush", "USERS": "ann:a\nbob:b\n", "ENTRIES": READY}
-
-
-def test_all_users_are_let_in_and_the_command_sees_no_password(
-    start: Entrypoint, file: Path
-) -> None:
-    ended = run(start, **USERS)
-    assert ended.stdout.decode() == f"-htpasswd {file} -own\n"
-    judge = HtpasswdFile(str(file))
-    passwords = {"admin": "hush", "ann": "a", "bob": "b", "eve": "myPassword"}
-    assert {name: judge.check_password(name, word) for name, word in passwords.items()} == (
-        dict.fromkeys(passwords, True)
-    )
-    assert list(lines(file)) == list(passwords)
-    assert len(ended.lines) == 1
-    assert ended.last_line.startswith(f"entrykit: 30-htpasswd.py: 4 users in {file} (")
-
-
-def test_secrets_come_from_files_and_reach_no_command(start: Entrypoint, file: Path) -> None:
-    given = {}
-    for name in ("USERS", "ENTRIES"):
-        path = start.scratch / name
-        path.write_text(f"# {name}\r\n{USERS[name]}\r\n")
-        given[f"{name}_FILE"] = str(path)
-    toml = start.scratch / "entrykit.toml"
-    toml.write_text(toml.read_text().replace(program("echo"), program("printenv")))
-    ended = run(start, ENTRYKIT_LOG="info", **given)
-    assert list(lines(file)) == ["ann", "bob", "eve"]
-    assert "USERS" not in ended.stdout.decode()
-    assert "ENTRIES" not in ended.stdout.decode()
-
-
-def test_a_restart_keeps_the_file_and_each_line_that_is_right(
-    start: Entrypoint, file: Path
-) -> None:
-    run(start, **USERS)
-    first, status = lines(file), file.stat()
-    ended = run(start, **USERS)
-    assert f"4 users in {file}, unchanged (" in ended.last_line
-    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (status.st_ino, status.st_mtime_ns)
-    ended = run(start, **{**USERS, "USERS": "ann:changed\nbob:b\nzoe:z"})
-    assert f"5 users in {file}, 3 of them unchanged (" in ended.last_line
-    second = lines(file)
-    assert [name for name in second if first.get(name) == second[name]] == ["admin", "bob", "eve"]
-    assert HtpasswdFile(str(file)).check_password("ann", "changed")
-
-
-def test_all_mistakes_are_told_at_once_without_any_secret(start: Entrypoint, file: Path) -> None:
-    ended = run(start, USERS="ann:a\nSeCrEt\n\nbob:", ENTRIES=f"{READY}\nann:SeCrEt\neve:SeCrEt")
-    assert ended.status == 78
-    assert b"SeCrEt" not in ended.stderr
-    no_hash = "after the name stands no hash of a known scheme"
-    assert [line.partition("; ")[0] for line in ended.lines] == [
-        "entrykit: 30-htpasswd.py: USERS, line 2: it has no colon",
-        "entrykit: 30-htpasswd.py: USERS, line 4: the password is empty",
-        f"entrykit: 30-htpasswd.py: ENTRIES, line 2: {no_hash}",
-        f"entrykit: 30-htpasswd.py: ENTRIES, line 3: {no_hash}",
-    ]
-    assert os.listdir(file.parent) == []
-
-
-def test_without_users_an_old_file_goes(start: Entrypoint, file: Path) -> None:
-    run(start, **USERS)
-    ended = run(start, USERS="# nobody")
-    assert ended.stdout == b"-own\n"
-    assert os.listdir(file.parent) == []
-    assert "USERS holds no user" in ended.last_line
-    assert "no htpasswd file, the old one is removed (" in ended.last_line
-
-
 PAGE = (Path(__file__).parents[2] / "docs/htpasswd.md").read_text(encoding="utf-8")
-
-
-def test_the_messages_are_as_shown(start: Entrypoint) -> None:
-    (toml,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    (shown,) = re.findall(r"^```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    start.configure(toml)
-    ended = run(start, APP_USERS="ann:a\nSeCrEt\n\nbob:\nann:b", APP_HTPASSWD="eve:SeCrEt")
-
-    def without_time_and_place(lines: str) -> str:
-        return re.sub(r"after \d+ ms, in \S+;", "after 1 ms, in HOOKS;", lines)
-
-    assert ended.status == 78
-    assert without_time_and_place(ended.stderr.decode()) == without_time_and_place(shown)
 
 
 def test_the_command_does_what_is_shown(tmp_path: Path) -> None:

@@ -176,6 +176,8 @@ def test_a_hook_runs_once(database: Migrated) -> None:
     database.hook()
     first = database.entrypoint.run("echo", "command")
     assert (first.status, first.stdout) == (0, b"command\n"), first.stderr
+    # Nor is what holds the lock named as something that the hook has left.
+    assert not any("leaves running" in line for line in first.lines)
     second = database.entrypoint.run("echo", "command")
     assert (second.status, second.stdout) == (0, b"command\n")
     (line,) = second.lines

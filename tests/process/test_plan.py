@@ -142,6 +142,40 @@ def test_variables_have_their_sources_and_secrets_no_values(image: Entrypoint) -
     assert found["command"]["arguments"] == ["-password=(secret)"]
 
 
+def test_runners_lines_and_problems_have_no_secrets_either(entrypoint: Entrypoint) -> None:
+    entrypoint.configure(
+        "[env.PASSWORD]",
+        "secret = true",
+        "[env.PORT_TOKEN]",
+        'type = "int"',
+        "[env.PORT]",
+        'type = "port"',
+        "[runners]",
+        f'".sql" = ["sh", "{HUSH}", "pg://me:{HUSH}@db"]',
+    )
+    entrypoint.environment |= {"PASSWORD": HUSH, "PORT_TOKEN": "hush-token"}
+    entrypoint.environment |= {"PORT": "pg://me:hush@db", "ENTRYKIT_PLAN": "json"}
+    entrypoint.hooks.add(f"10-{HUSH}.sh", "#!/bin/sh\n", 0o644)
+    output = entrypoint.run(HUSH).stdout.decode()
+    found = json.loads(output)
+    assert [one["message"] for one in found["problems"]] == [
+        'expected an integer, found "(secret)"',
+        'expected a port from 1 to 65535, found "pg://***@db"',
+    ]
+    runner = next(one for one in found["configuration"] if one["name"].startswith("runners"))
+    assert runner["value"] == ["sh", "(secret)", "pg://***@db"]
+    assert found["notes"][0].startswith("cannot find the command (secret) in PATH")
+    assert found["log"][0].startswith("10-(secret).sh: skipped")
+
+
+def test_each_of_the_entries_with_a_secrets_name_is_hidden(image: Entrypoint) -> None:
+    entries = (b"PASSWORD=first-one", b"PASSWORD=" + HUSH.encode(), b"A=" + HUSH.encode())
+    given = given_environment(*entries, b"ENTRYKIT_PLAN=json")
+    output = image.run(given=given).stdout
+    assert b'"(secret)"' in output
+    assert HUSH.encode() not in output
+
+
 def test_what_is_named_like_a_secret_is_not_shown_either(image: Entrypoint) -> None:
     image.environment |= {"DB_PASSWORD": HUSH, "API_KEY": HUSH, "KEYBOARD": "us", "PWD": "/"}
     entries = {one["name"]: one["value"] for one in plan(image)["environment"]}

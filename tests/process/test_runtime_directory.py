@@ -119,3 +119,17 @@ def test_what_a_hook_has_made_for_the_command_stays(pid1: Entrypoint) -> None:
         "def hook(start):\n    open(start.runtime_directory + '/made', 'w').close()\n",
     )
     assert pid1.run("ls", "/run/entrykit").stdout == b"made\n"
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("mode", "parent"),
+    [("1777", "/run/"), ("777", "/dev/shm/"), ("775", "/dev/shm/")],  # noqa: S108 - as above
+)
+def test_root_makes_it_where_nobody_else_can_replace_it(
+    pid1: Entrypoint, mode: str, parent: str
+) -> None:
+    within_a_shell(pid1, f'chmod {mode} /run && exec "$@"')
+    pid1.hooks.shell("10-asks.sh", 'echo "$ENTRYKIT_ENV"')
+    ended = pid1.run("true")
+    assert said(ended.lines)[0].startswith(f"{parent}entrykit"), ended.lines

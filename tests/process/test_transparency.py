@@ -25,12 +25,6 @@ HOOKS = {
 }
 
 
-@pytest.fixture
-def probe(tmp_path: Path) -> Probe:
-    """Return a probe of the test's own."""
-    return Probe(tmp_path)
-
-
 @pytest.fixture(params=["without hooks", "with hooks"])
 def start(request: pytest.FixtureRequest, entrypoint: Entrypoint) -> Entrypoint:
     """Start without and with hooks, of each kind, that change what is theirs alone."""
@@ -257,6 +251,18 @@ def test_nothing_changes_but_what_a_hook_asks_for(
     after = [b"A=1", b"B=new", b"C=\n", *odd, b"F=6", b"E=e"]
     shown = probe.run(entrypoint, given=given_environment(*before))
     assert shown == probe.run(entrypoint, given=given_environment(*after), directly=True)
+
+
+def test_a_doubled_variable_that_a_hook_sets_is_there_once(
+    entrypoint: Entrypoint, probe: Probe
+) -> None:
+    entrypoint.hooks.add("10-set.py", "def hook(start):\n    start.env['A'] = 'new'\n")
+    # In its environment the new value stands before the double.
+    entrypoint.hooks.add("20-look.py", "import os\nassert os.environ['A'] == 'new'\n")
+    entrypoint.hooks.shell("30-same.sh", 'echo 1 >"$ENTRYKIT_ENV/B"')
+    given = given_environment(b"A=1", b"A=2", b"B=1", b"B=2")
+    shown = probe.run(entrypoint, given=given)
+    assert sorted(variables(shown)) == sorted([PATH, b"A=new", b"B=1"])
 
 
 def test_a_change_that_is_undone_is_none(entrypoint: Entrypoint, probe: Probe) -> None:

@@ -24,7 +24,7 @@ def _log_as_at_first() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _without_settings_of_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     # For entrykit a variable like each other that begins with ENTRYKIT_.
-    for name in ("ENTRYKIT_REQUIRE", "ENTRYKIT_IMAGES"):
+    for name in ("ENTRYKIT_REQUIRE", "ENTRYKIT_IMAGES", "ENTRYKIT_RACES", "ENTRYKIT_FUZZ"):
         monkeypatch.delenv(name, raising=False)
 
 

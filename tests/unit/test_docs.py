@@ -14,7 +14,6 @@ PAGES = tuple(
     str(path.relative_to(ROOT))
     for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*/README.md"))
 )
-TO_COME = ("init", "user")
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -70,14 +69,14 @@ def test_each_key_of_the_templates_is_explained(key: str) -> None:
     assert f"| `{key}` |" in text
 
 
-@pytest.mark.parametrize("name", [name for name, *_ in options.SETTINGS if name not in TO_COME])
+@pytest.mark.parametrize("name", [name for name, *_ in options.SETTINGS])
 def test_each_setting_of_a_start_is_explained(name: str) -> None:
     assert f"`--{name}`" in _operators()
 
 
 def test_each_variable_of_a_start_is_explained() -> None:
     for name, _, has_variable, _ in options.SETTINGS:
-        if has_variable and name not in TO_COME:
+        if has_variable:
             assert f"`ENTRYKIT_{name.upper()}`" in _operators()
 
 
@@ -110,3 +109,42 @@ def test_a_link_leads_somewhere(page: str) -> None:
 
 def _operators() -> str:
     return (ROOT / "docs/operators.md").read_text(encoding="utf-8")
+
+
+def test_what_shows_that_a_defence_holds_is_there() -> None:
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > 40
+    tests = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("tests/**/test_*.py"))
+    assert named - set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE)) == set()
+
+
+def test_each_attempt_that_is_listed_is_shown_to_fail() -> None:
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    for section in page.split("\n## "):
+        if section.startswith("What") and "| attempt |" in section:
+            rows = [line for line in section.splitlines() if line.startswith("| ")][2:]
+            assert rows
+            assert [row for row in rows if "`test_" not in row.split(" | ")[-1]] == []
+
+
+def test_each_module_that_handles_what_is_dangerous_is_there() -> None:
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    modules = re.findall(r"`(entrykit/[\w/]+\.py)`", page)
+    assert modules
+    assert [path for path in modules if not (ROOT / path).is_file()] == []
+
+
+def test_the_tests_that_the_page_of_the_init_names_are_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs/init.md").read_text(encoding="utf-8")))
+    files = [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/process/test_init*.py")]
+    there = {name for text in files for name in re.findall(r"^def (test_\w+)", text, re.MULTILINE)}
+    assert named
+    assert named <= there
+
+
+def test_each_failure_of_a_peer_that_is_known_is_of_a_test_that_is_there() -> None:
+    known = (ROOT / "tests/process/inits.py").read_text(encoding="utf-8")
+    files = [path.read_text(encoding="utf-8") for path in ROOT.glob("tests/process/test_init*.py")]
+    for name in re.findall(r'"(test_\w+)"', known):
+        assert any(f"def {name}(" in text for text in files), name

@@ -5,7 +5,7 @@ from typing import Any
 
 from entrykit.settings import checks
 from entrykit.settings.sections.section import Section
-from entrykit.system import ownership, users
+from entrykit.system import ownership
 
 
 def directories(value: object) -> list[str]:
@@ -26,14 +26,6 @@ def directories(value: object) -> list[str]:
     return kept
 
 
-def user(value: object) -> str:
-    """Take a user spec."""
-    if not isinstance(value, str):
-        raise ValueError('a user ("app", "1500", "app:staff" or "1500:1500")')
-    users.split(value)
-    return value
-
-
 def problems(table: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Yield what is wrong with a whole section."""
     for path in table["directories"]:
@@ -50,7 +42,7 @@ def problems(table: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 SECTION = Section(
     keys={
         "directories": (directories, ...),
-        "user": (user, None),
+        "user": (checks.user, None),
         "uid": (checks.variable, None),
         "gid": (checks.variable, None),
     },

@@ -1,12 +1,23 @@
 """What hooks do, the same in each backend of the plugin: thirty tests as authors write them."""
 
 import signal
+import tempfile
 from pathlib import Path
 
+import pytest
+
 from entrykit.testing import Entrypoint
-from entrykit.testing.given import FileGiven
+from entrykit.testing.given import SEARCH_PATH, FileGiven
 
 COMMAND = ["/srv/app", "-x"]
+REVERSES = """\
+import socket, sys
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+connection, _ = server.accept()
+connection.sendall(connection.recv(9)[::-1])
+"""
 
 
 def test_the_command_is_what_was_given(entrypoint: Entrypoint) -> None:
@@ -172,6 +183,17 @@ def test_a_command_runs_and_is_stopped(entrypoint: Entrypoint) -> None:
     assert outcome.argv == ["sh", "-c", script]
 
 
+def test_a_command_that_listens_is_talked_to(entrypoint: Entrypoint) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/socket"
+        command = ["python3", "-c", REVERSES, path]
+        with entrypoint(command, run_command=True) as running:
+            with running.connect(path) as connection:
+                connection.sendall(b"abc")
+                assert connection.recv(9) == b"cba"
+            assert running.wait().exit_status == 0
+
+
 def test_files_that_a_hook_makes_are_shown(entrypoint: Entrypoint, tmp_path: Path) -> None:
     hooks = {"10-a.sh": f"umask 027\nmkdir -p {tmp_path}/new\necho made >{tmp_path}/new/file\n"}
     outcome = entrypoint(COMMAND, hooks=hooks)
@@ -200,6 +222,51 @@ def test_a_restart_finds_what_the_first_start_left(entrypoint: Entrypoint, tmp_p
     outcome = entrypoint(COMMAND, hooks=hooks)
     assert outcome.files[count].text == "x\n"
     assert outcome.restart().files[count].text == "x\nx\n"
+
+
+def test_a_file_that_was_there_is_told_as_it_was(entrypoint: Entrypoint) -> None:
+    # A backend that shows no files skips this before a hook writes any.
+    assert dict(entrypoint(COMMAND, hooks={}).files) == {}
+    hooks = {"10-a.sh": "umask 077\nread -r old </etc/issue\nrm /etc/issue\necho b >/etc/issue\n"}
+    outcome = entrypoint(COMMAND, hooks=hooks)
+    assert set(outcome.files) == {"/etc/issue"}
+    file = outcome.files["/etc/issue"]
+    assert (file.text, file.mode) == ("b\n", 0o600)
+    assert file.before is not None
+    assert file.before.text.startswith("Debian")
+    assert file.before.mode == 0o644
+
+
+def test_a_hook_that_adds_each_time_is_found_by_killing_the_start(entrypoint: Entrypoint) -> None:
+    hooks = {"10-a.sh": "echo x >>/srv/count\n"}
+    with pytest.raises(AssertionError) as failure:
+        entrypoint.crash_everywhere(COMMAND, hooks=hooks)
+    points = "killed before reading the changes, after 10-a.sh, before the handoff"
+    wrong = r"/srv/count: content is b'x\nx\n'; else b'x\n'"
+    assert str(failure.value) == f"{points}: a restart comes to something else: files: {wrong}"
+
+
+def test_the_environment_is_what_was_given_and_nothing_more(entrypoint: Entrypoint) -> None:
+    outcome = entrypoint(COMMAND, env={"A": b"\xff"}, hooks={})
+    assert outcome.env_bytes == {b"PATH": SEARCH_PATH.encode(), b"A": b"\xff"}
+
+
+def test_a_link_to_dev_null_masks_a_hook(entrypoint: Entrypoint) -> None:
+    config = '[wait]\ntargets = ["file:/bin/sh"]\n'
+    outcome = entrypoint(COMMAND, config=config, hooks={"10-wait.py": Path("/dev/null")})
+    assert outcome.hooks == []
+
+
+def test_a_restart_may_have_another_environment(entrypoint: Entrypoint) -> None:
+    stub = entrypoint.stub("note-it")
+    hooks = {"10-a.sh": 'note-it "$MODE"\n'}
+    config = "[env.PW]\nsecret = true\n"
+    env = {"MODE": "a", "OLD": "1"}
+    outcome = entrypoint(COMMAND, config=config, hooks=hooks, env=env, secrets={"PW": "geheim"})
+    again = outcome.restart(env={"MODE": "b"})
+    assert stub.calls == [["a"], ["b"]]
+    assert again.env.keys() - {"PATH"} == {"MODE"}
+    assert again.restart().env["MODE"] == "a"
 
 
 def test_a_stock_hook_is_switched_on_by_its_section(entrypoint: Entrypoint) -> None:

@@ -15,6 +15,9 @@ from entrykit.lint import jinja
         '\n{{ env["A"] }}',
         "\n{{ env.A }}",
         '\n{{ secret("A") }}',
+        '\n{{ env.get("A", "x") }}',
+        '\n{% if "A" in env %}{% endif %}',
+        '\n{% if "A" not in env %}{% endif %}',
         "\n{% if A %}{% endif %}",
         "\n{% for x in A.split() %}{{ x }}{% endfor %}",
         "{% set b = 1 %}\n{{ A | nginx_quote }}{{ b }}",
@@ -30,6 +33,10 @@ def test_what_a_template_uses_is_found_with_its_line(template: str) -> None:
 )
 def test_what_is_no_variable_is_not(template: str) -> None:
     assert jinja.uses(template.encode()) == ([], [])
+
+
+def test_a_lower_case_variable_of_the_environment_is_one() -> None:
+    assert jinja.uses(b"{{ env.port }}{{ env.keys() }}") == ([("port", 1)], [])
 
 
 def test_a_fault_has_its_line() -> None:

@@ -130,3 +130,21 @@ def test_a_configuration_that_leads_out_of_a_root_is_not_the_machines(
     assert [one.code for one in found] == ["unreadable"]
     (tmp_path / "etc/passwd").touch(mode)
     assert Survey(find([os.fsencode(tmp_path)], None, {})[0]).look() == []
+
+
+@pytest.mark.root
+def test_what_a_start_would_refuse_for_climbing_is_found_once(tmp_path: Path) -> None:
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "10-a.sh").write_text("#!/bin/sh\n")
+    (hooks / "10-a.sh").chmod(0o757)
+    (tmp_path / "entrykit.toml").write_text('user = "1500"\n')
+    target = Target(
+        configuration=os.fsencode(tmp_path / "entrykit.toml"), told={"hooks": os.fsencode(hooks)}
+    )
+    (one,) = Survey(target).look()
+    assert (one.code, one.path) == ("climbing", os.fsencode(hooks / "10-a.sh"))
+    assert one.mend.startswith(f"chmod o-w {hooks}/10-a.sh; or mount it read-only, or set trust")
+    (tmp_path / "entrykit.toml").write_text("")
+    (one,) = Survey(target).look()
+    assert one.code == "world-writable"

@@ -44,11 +44,32 @@ def test_what_is_shorter_than_four_bytes_stays_lest_it_be_told() -> None:
         (b"postgres://me:pw@db/x", "postgres://***@db/x"),
         (b"http://a/b me@c", "http://a/b me@c"),
         (b"a http://me:p@w@h b://u@h", "a http://***@h b://***@h"),
+        (b"postgres://me:p/w@db/x", "postgres://***@db/x"),
+        (b"postgres://me:p w@db/x", "postgres://***@db/x"),
+        (b"--dsn=pg://me:p/w@db", "--dsn=pg://***@db"),
         (b"\xff", "\udcff"),
     ],
 )
 def test_who_stands_in_a_url_is_not_shown(given: bytes, shown: str) -> None:
     assert Redaction().shown(given) == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ([b"--password=x", b"y"], ["--password=(not shown)", "y"]),
+        ([b"--db-password", b"x", b"y"], ["--db-password", "(not shown)", "y"]),
+        ([b"-token", b"--x", b"y"], ["-token", "--x", "y"]),
+        ([b"--ssl-key", b"/run/key"], ["--ssl-key", "/run/key"]),
+        ([b"--password-file=x"], ["--password-file=x"]),
+        ([b"--password=", b"x"], ["--password=", "x"]),
+        ([b"password", b"x", b"a://b:c@d"], ["password", "x", "a://***@d"]),
+    ],
+)  # fmt: skip
+def test_what_an_option_named_like_a_secret_is_given_is_not_shown(
+    given: list[bytes], shown: list[str]
+) -> None:
+    assert Redaction().arguments(given) == shown
 
 
 @pytest.mark.parametrize(

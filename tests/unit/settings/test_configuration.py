@@ -54,6 +54,13 @@ def test_an_empty_file_says_what_no_file_says() -> None:
          [signal.SIGRTMIN + 3, signal.SIGRTMIN, signal.SIGRTMIN, signal.SIGRTMAX,
           signal.SIGRTMAX - 1]),
         ("stop-signals = ['37', '1']", "stop_signals", [37, signal.SIGHUP]),
+        ("init = true", "init", True),
+        ("forward = 'group'", "forward", "group"),
+        ("rewrite = ['TERM=QUIT', 'SIGUSR1=0', 'RTMAX-1=KILL']", "rewrite",
+         {15: 3, 10: 0, signal.SIGRTMAX - 1: 9}),
+        ("rewrite = []", "rewrite", {}),
+        ("ok-status = [7, 143, 0]", "ok_status", [7, 143, 0]),
+        ("parent-death-signal = 'TERM'", "parent_death_signal", 15),
     ],
 )  # fmt: skip
 def test_a_key_holds_its_value(toml: str, key: str, value: object) -> None:
@@ -237,22 +244,7 @@ def test_each_htpasswd_file_declares_its_variables_secret() -> None:
     assert parse(toml)["env"] == {"A": {"secret": True}, "B": {"secret": True}}
 
 
-@pytest.mark.parametrize(
-    "toml",
-    [
-        "user = 'www'", "user = ''", "init = true", "init = 0.5",
-        "hooks.'10.sh'.user = 'x'",
-    ],
-)  # fmt: skip
-def test_what_is_to_come_is_refused(toml: str) -> None:
-    told = problem(toml)
-    assert "not available in this version: leave it out" in told
-    assert told.startswith("e.toml:1: ")
-
-
-@pytest.mark.parametrize(
-    "toml", ["init = false", "env-dirs = []", "env-files = []", "trust = 'any'"]
-)
+@pytest.mark.parametrize("toml", ["init = false", "env-dirs = []", "env-files = []"])
 def test_what_holds_anyway_may_be_said(toml: str) -> None:
     assert parse(toml) == record.empty()
 

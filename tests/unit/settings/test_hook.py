@@ -19,6 +19,7 @@ from entrykit.settings import hook
         ("once=2-x.y_z on-interrupted=redo", {"once": "2-x.y_z", "on_interrupted": "redo"}),
         ("on-interrupted=fail", {"on_interrupted": "fail"}),
         ("makes=/data,/var/lib/x/y", {"makes": ["/data", "/var/lib/x/y"]}),
+        ("user=app:staff", {"user": "app:staff"}),
     ],
 )
 def test_a_comment_holds_words_with_an_equals_sign(
@@ -39,7 +40,9 @@ def test_a_comment_holds_words_with_an_equals_sign(
         ("timeuot=1", "unknown setting timeuot", "did you mean timeout?"),
         ("xyz=1", "unknown setting xyz", "known are timeout, secrets, on-error, once"),
         ("timeout", "timeout in its settings comment is not KEY=VALUE", ""),
-        ("user=postgres", "user is not available in this version", "leave it out"),
+        ("user=", "user: expected a user", ""),
+        ("user=app:", "user: expected a user", ""),
+        ("user=a:b:c", "user: expected a user", ""),
         ("once=", "once: expected a name", ""),
         ("once=../x", "once: expected a name", ""),
         ("once=.x", "once: expected a name", ""),

@@ -103,11 +103,23 @@ def test_an_unknown_form_or_level_of_the_log_is_refused(written: bytes) -> None:
 @pytest.mark.parametrize(
     ("given", "status"),
     [
-        ({"user": b"www"}, 78),
+        ({"user": b""}, 78),
+        ({"user": b":33"}, 78),
+        ({"user": b"4294967295"}, 78),
+        ({"no-new-privileges": b"maybe"}, 78),
         ({"plan": b"yaml"}, 78),
-        ({"init": b"yes"}, 78),
         ({"init": b"maybe"}, 78),
         ({"timeout": b"soon"}, 2),
+        ({"forward": b"all"}, 2),
+        ({"rewrite": b"TERM"}, 2),
+        ({"rewrite": b"KILL=TERM"}, 2),
+        ({"rewrite": b"TERM=QUIT,TERM=INT"}, 2),
+        ({"rewrite": b"TERM=\xff"}, 2),
+        ({"ok-status": b"256"}, 2),
+        ({"ok-status": b"-1"}, 2),
+        ({"ok-status": b"+1"}, 2),
+        ({"ok-status": b""}, 2),
+        ({"parent-death-signal": b"32"}, 2),
     ],
 )
 def test_what_cannot_be_had_is_refused(given: dict[str, bytes], status: int) -> None:
@@ -127,3 +139,18 @@ def test_a_root_for_tests_that_is_no_directory_is_refused(path: bytes) -> None:
         options.check({"sysroot": path})
     assert no.value.status == 78
     options.check({"sysroot": b"/"})
+
+
+def test_what_the_init_is_told_stands_under_the_configurations_keys() -> None:
+    words = [b"--init", b"--forward=group", b"--rewrite", b"TERM=QUIT,USR1=0", b"--ok-status=7"]
+    more = [b"--ok-status", b"143", b"--rewrite=RTMIN+1=sigkill", b"--parent-death-signal=KILL"]
+    given, rest = options.read_options([*words, *more, b"true"])
+    assert rest == [b"true"]
+    assert options.init_settings(given) == {
+        "init": True,
+        "forward": "group",
+        "rewrite": {15: 3, 10: 0, 35: 9},
+        "ok_status": [7, 143],
+        "parent_death_signal": 9,
+    }
+    assert options.init_settings({}) == {}

@@ -52,9 +52,11 @@ class Sourced:
         judge = hook.with_suffix(".judge")
         judge.unlink(missing_ok=True)
         given = environment | {b"PATH": PATH, b"JUDGE": os.fsencode(judge)}
-        words = sourced.argv(shell, os.fsencode(hook), [b"/srv/server", b"-v", b"two words"])
+        handed = dict(given)
+        command = [b"/srv/server", b"-v", b"two words"]
+        words = sourced.argv(shell, os.fsencode(hook), command, handed)
         try:
-            child = spawn.program(words, given, report)
+            child = spawn.program(words, handed, report)
             self.status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             self.report = spawn.take_report(report)
         finally:
@@ -219,3 +221,83 @@ def test_many_and_large_values_arrive(hook: Path, shell: list[bytes]) -> None:
     assert run.status == 0
     assert run.result() == run.judged()
     assert len(run.result()[b"N19"]) == 2 + 8 * 5000
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_shells_read_at_their_start_is_not_read_and_the_hook_has_it(
+    hook: Path, tmp_path: Path, shell: list[bytes]
+) -> None:
+    profile = tmp_path / "profile"
+    profile.write_text("echo read >&2; export FROM_PROFILE=1; exit 0\n")
+    given = {b"BASH_ENV": os.fsencode(profile), b"ENV": os.fsencode(profile)}
+    hook.write_text("export A=1" + ASK_THE_KERNEL)
+    run = Sourced(shell, hook, given)
+    assert run.status == 0
+    assert run.changes().set == {b"A": b"1"}
+    assert run.judged() == run.result() == run.given | {b"A": b"1"}
+
+
+@pytest.mark.parametrize("value", [b"", b"$(exit 9)", b"a'b\"c\nd\\ e", b"\xff"], ids=repr)
+def test_a_start_up_file_keeps_the_bytes_of_its_name(hook: Path, value: bytes) -> None:
+    hook.write_text("export BASH_ENV" + ASK_THE_KERNEL)
+    run = Sourced([b"/bin/sh"], hook, {b"BASH_ENV": value})
+    assert run.status == 0
+    assert run.judged() == run.given
+    assert run.changes().is_empty()
+
+
+def test_a_hook_can_change_and_unset_start_up_files(hook: Path) -> None:
+    hook.write_text("export BASH_ENV=/new\nunset ENV\n")
+    changes = Sourced([b"/bin/bash"], hook, {b"BASH_ENV": b"/old", b"ENV": b"/old"}).changes()
+    assert changes.set == {b"BASH_ENV": b"/new"}
+    assert changes.unset == [b"ENV"]
+
+
+@pytest.mark.parametrize("name", ["export", "echo", "trap", "true", ".", ":", "unset", "eval"])
+def test_a_function_from_the_environment_does_not_speak_for_the_script(
+    hook: Path, name: str
+) -> None:
+    """Bash takes it before a builtin of the same name."""
+    lie = b"() { builtin echo \"declare -x LIE='1'\" >&3; builtin exit 0\n}"
+    hook.write_text("builtin export A=1\n")
+    given = {b"BASH_FUNC_%s%%%%" % name.encode(): lie, b"ENV": b"/e", b"BASH_ENV": b"/b"}
+    assert Sourced([b"/bin/bash"], hook, given).changes().set == {b"A": b"1"}
+
+
+def test_other_functions_from_the_environment_are_the_hooks(hook: Path) -> None:
+    hook.write_text("export A=$(mine)\n")
+    run = Sourced([b"/bin/bash"], hook, {b"BASH_FUNC_mine%%": b"() { echo theirs\n}"})
+    assert run.changes().set == {b"A": b"theirs"}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {b"IFS": b"xprtAB='"},
+        {b"CDPATH": b"/tmp:/"},
+        {b"PS4": b"$(echo LIE=1 >&3)", b"SHELLOPTS": b"xtrace"},
+        {b"PS4": b"declare -x LIE=", b"SHELLOPTS": b"xtrace", b"BASH_XTRACEFD": b"3"},
+        {b"SHELLOPTS": b"onecmd:posix:nounset:noclobber:noglob:verbose:pipefail:physical"},
+        {b"BASHOPTS": b"expand_aliases:extdebug:xpg_echo:nullglob:lastpipe"},
+        {b"BASH_COMPAT": b"31", b"POSIXLY_CORRECT": b"1"},
+        {b"PROMPT_COMMAND": b"LIE=1", b"PS1": b"$(echo >&3)", b"HISTFILE": b"/tmp/x"},
+        {b"PYTHONSTARTUP": b"/no", b"PYTHONHOME": b"/no", b"FPATH": b"/tmp", b"KSH_VERSION": b"x"},
+        {b"LANG": b"tr_TR.UTF-8", b"LC_MESSAGES": b"de_DE", b"LANGUAGE": b"de"},
+        {b"OPTIND": b"3", b"PPID": b"1", b"UID": b"0", b"EUID": b"0", b"BASHPID": b"1"},
+    ],
+    ids=lambda variables: b" ".join(variables).decode(),
+)
+def test_what_alters_a_shell_alters_no_report(
+    hook: Path, shell: list[bytes], variables: dict[bytes, bytes]
+) -> None:
+    hook.write_text("export A=1\nB=2\n")
+    assert Sourced(shell, hook, variables).changes().set == {b"A": b"1"}
+
+
+def test_an_option_that_keeps_a_shell_from_its_script_is_no_silence(hook: Path) -> None:
+    hook.write_text("export A=1\n")
+    run = Sourced([b"/bin/bash"], hook, {b"SHELLOPTS": b"noexec"})
+    assert run.status == 0
+    with pytest.raises(StartError, match="without saying"):
+        run.changes()

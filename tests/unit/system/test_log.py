@@ -135,3 +135,15 @@ def test_a_pipe_that_is_full_and_does_not_wait_drops_the_line() -> None:
     finally:
         os.close(reader)
         os.close(writer)
+
+
+@given(st.text(), st.text(), st.text())
+def test_a_line_of_anything_is_one_printable_line(where: str, message: str, hint: str) -> None:
+    lines: list[str] = []
+    log.keep(lines)
+    try:
+        log.warn(message, where, hint)
+    finally:
+        log.keep(None)
+    assert len(lines) == 1
+    assert lines[0].isprintable()

@@ -1,0 +1,70 @@
+"""What a start in a sandbox may use up: processes, and what it writes; it is ended at more.
+
+Of processes no limit of the kernel's holds for every author: RLIMIT_NPROC leaves out the machine's
+root (getrlimit(2)), a control group is not everybody's to make, and would stay when the keeper is
+killed. So they are counted, and what goes over is killed by name; RLIMIT_NPROC, which since Linux
+5.14 counts those of a user namespace, bounds what comes between two counts.
+"""
+
+import os
+import resource
+
+# Processes and threads at once.
+TASKS = 1000
+COUNT_EVERY_MS = 20
+_MOST_TASKS = 2 * TASKS
+WRITTEN_BYTES = 1 << 30
+_WRITTEN_FILES = 500_000
+_FIRST = -20
+
+
+def told(tasks: int) -> str:
+    """Return for what a start is killed that has so many of them, "" for nothing."""
+    return f"more than {TASKS} processes and threads at once" if tasks > TASKS else ""
+
+
+def tasks(proc: str) -> int:
+    """Count the processes and threads that a /proc shows; 0 where it is gone."""
+    names: list[str] = []
+    try:
+        with os.scandir(proc) as entries:
+            for entry in entries:
+                names += [entry.name] * entry.name.isdigit()
+                if len(names) > TASKS:
+                    # A bomb grows while it is counted.
+                    return len(names)
+    except OSError:
+        return 0
+    found = 0
+    for name in names:
+        try:
+            # . and .. and a directory for each thread.
+            found += os.stat(f"{proc}/{name}/task").st_nlink - 2
+        except OSError:
+            # Its end came first.
+            continue
+    return found
+
+
+def files() -> str:
+    """Return the limits of the tmpfs that takes all that is written."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"size={min(WRITTEN_BYTES, memory // 4)},nr_inodes={_WRITTEN_FILES}"
+
+
+def go_first() -> int:
+    """Let a bomb not starve who is to end it, where that is allowed; return the nice value."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _FIRST)
+    except PermissionError:
+        pass
+    return before
+
+
+def bound(nice: int) -> None:
+    """Give the process that becomes the start its nice value, and its limits."""
+    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = _MOST_TASKS if hard == resource.RLIM_INFINITY else min(hard, _MOST_TASKS)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))

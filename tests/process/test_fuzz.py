@@ -1,0 +1,141 @@
+"""Whatever lies in an image, a start ends in its command or in errors, with the ids that it has.
+
+As real starts: the same images as in tests/unit/test_fuzz.py, and what only a whole start shows.
+`ENTRYKIT_FUZZ` says how many cases there are of what needs no start; of these there is one for
+each forty.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from .starts import SEARCH_PATH
+
+# Several tests, since there are several processors.
+PARTS = 2
+STARTS = max(10, int(os.environ.get("ENTRYKIT_FUZZ", "100")) // 40)
+# What the command says of itself: its ids, and what it may do.
+FACTS = ("Uid", "Gid", "Groups", "NoNewPrivs", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+SAYS = (sys.executable, "-ISc", "print(open('/proc/self/status').read())")
+
+TEXT = st.text("aZ0 '\"$\\é:/-=#\n\x1b\u2028", max_size=6)
+NAMES = st.sampled_from(
+    [
+        "10-a.sh",
+        "9-b.envsh",
+        "5-c.py",
+        "7-d",
+        "é\n.sh",
+        " .sh",
+        "-e.sh",
+        "x.sql",
+        "A",
+        "README",
+        "$(x)",
+    ]
+)
+HEADS = st.sampled_from(
+    ["#!/bin/sh\n", "", "#!/no\n", "#!\n", "\ufeff#!/bin/sh\n", "#!/bin/sh\r\n", "\x7fELF", "MZ\0"]
+)
+COMMENTS = st.sampled_from(
+    ["", "# entrykit: on-error=continue\n", "# entrykit: timeout=5m secrets=A\n", "# entrykit: x\n",
+     "# entrykit: timeout=-1\n", "# entrykit: once=../x\n"]
+)  # fmt: skip
+# What each language reads as nothing, an end, or a fault.
+BODIES = st.sampled_from(
+    ["", ":\n", "exit 0\n", "exit 7\n", "(\n", "\0\0\n", "x = 1\n", "raise OSError\n"]
+)
+ASKS = st.builds(
+    lambda kind, name, value: f'printf %s {value} >"$ENTRYKIT_{kind}/"{name}\n',
+    st.sampled_from(["ENV", "UNSET", "OPTIONS", "ARGS"]),
+    st.sampled_from(["A", "B", "1", "x y", "ENTRYKIT_LOG", "é"]).map(shlex.quote),
+    TEXT.map(shlex.quote),
+)
+HOOKS = st.dictionaries(
+    NAMES,
+    st.tuples(st.tuples(HEADS, COMMENTS, ASKS | BODIES).map("".join), st.booleans()),
+    max_size=3,
+)
+LINES = st.lists(
+    st.sampled_from(
+        ['umask = "077"', "umask = 18", 'program = ["env", "-i"]', "[env.A]", "[env.B]",
+         "secret = true", "expose = true", 'default = "${A}"', "required = true", 'type = "int"',
+         'commands = ["*"]', 'grace = "1s"', "init = false", "stop-signals = ['HUP']", "[hooks.A]",
+         "timeout = 60", '"', "\x1b = 1", "[runners]", '".sql" = ["cat"]']
+    ),
+    max_size=6,
+)  # fmt: skip
+ENV_DIR = st.dictionaries(
+    st.sampled_from(["A", "B", "A_FILE", "x y", "ENTRYKIT_X"]), TEXT, max_size=2
+)
+
+
+def facts(status: str) -> dict[str, str]:
+    """Return what /proc/PID/status says of what a process may do."""
+    pairs = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    return {name: pairs[name] for name in FACTS if name in pairs}
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_start_with_anything_ends_in_its_command_or_in_errors(launcher: Path, part: int) -> None:
+    del part
+    directly = subprocess.run(SAYS, check=True, capture_output=True, text=True).stdout
+
+    @hypothesis.settings(
+        max_examples=max(1, STARTS // PARTS),
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(hooks=HOOKS, lines=LINES, env_dir=ENV_DIR, given=st.dictionaries(NAMES, TEXT))
+    def ends(
+        hooks: dict[str, tuple[str, bool]],
+        lines: list[str],
+        env_dir: dict[str, str],
+        given: dict[str, str],
+    ) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            place = Path(name)
+            for folder, files in (("hooks", hooks), ("env", env_dir)):
+                (place / folder).mkdir()
+                for file, content in files.items():
+                    text, is_executable = (
+                        content if isinstance(content, tuple) else (content, False)
+                    )
+                    (place / folder / file).write_text(text, encoding="utf-8")
+                    (place / folder / file).chmod(0o755 if is_executable else 0o644)
+            configuration = place / "entrykit.toml"
+            written = "\n".join([f"env-dirs = ['{place}/env']", *lines, ""])
+            configuration.write_text(written, encoding="utf-8")
+            environment = {key: value for key, value in given.items() if "=" not in key}
+            environment |= {"PATH": SEARCH_PATH, "ENTRYKIT_CONFIG": str(configuration)}
+            environment["ENTRYKIT_HOOKS"] = str(place / "hooks")
+            ended = subprocess.run(
+                [str(launcher), *SAYS],
+                check=False,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=environment,
+                cwd="/",
+                timeout=60,
+            )
+        log = ended.stderr.decode("utf-8", "backslashreplace")
+        assert ended.returncode != 70, log
+        assert "entrykit/" not in log or "raise OSError" in str(hooks), log
+        for line in log.split("\n"):
+            assert not line.startswith("entrykit: ") or line.isprintable(), log
+        said = facts(ended.stdout.decode())
+        if said:
+            assert said == facts(directly)
+        else:
+            assert ended.returncode, log
+            assert "entrykit: " in log
+
+    ends()
