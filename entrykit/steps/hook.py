@@ -52,8 +52,8 @@ def run(hook: "Hook", start: "Start") -> None:
             took = ""
         outcome = "going on, as on-error=continue says" if hook.goes_on else _NOT_STARTED
         error.problems = [
-            (where, f"{message}{took}, in {directory}; {outcome}", hint)
-            for _, message, hint in error.problems
+            (where, f"{_placed(inner, message)}{took}, in {directory}; {outcome}", hint)
+            for inner, message, hint in error.problems
         ]
         if not hook.goes_on:
             if start.directories_of(hook).had_no_place:
@@ -65,6 +65,11 @@ def run(hook: "Hook", start: "Start") -> None:
         return
     took = log.duration(time.monotonic() - began)
     log.info(f"{said} ({took})" if said else f"done ({took})", where)
+
+
+def _placed(place: str, message: str) -> str:
+    """Return a message with the place that it is about, which is not the hook itself."""
+    return f"{place}: {message}" if place else message
 
 
 def _run_once(hook: "Hook", start: "Start") -> str | None:
