@@ -297,9 +297,10 @@ def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "No
         for number, one in enumerate(kept, _REPORT):
             os.dup2(one, number)
         os.closerange(_REPORT + len(kept), 1 << 20)
-        # Python ignores them, and a start would inherit that.
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        # As in a container: Python ignores some, nohup(1) and a shell's `&` others.
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         words = [*told["python"], "-BIS", told["recorder"]]
         os.execve(words[0], words, dict(told["environment"]))  # noqa: S606 - without a shell
     except (OSError, ValueError) as error:
@@ -318,6 +319,7 @@ def _enter_tree() -> None:
     proc = f"{layers.TREE}/proc"
     try:
         namespaces.mount("proc", proc, "proc", NO_SUID | NO_DEVICES | NO_EXEC)
+        limits.bound_ids(proc)
         for name in _machine_wide(proc):
             namespaces.mount(f"{proc}/{name}", f"{proc}/{name}", None, BIND | RECURSIVE)
             namespaces.make_read_only(f"{proc}/{name}")

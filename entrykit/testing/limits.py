@@ -2,8 +2,9 @@
 
 Of processes no limit of the kernel's holds for every author: RLIMIT_NPROC leaves out the machine's
 root (getrlimit(2)), a control group is not everybody's to make, and would stay when the keeper is
-killed. So they are counted, and what goes over is killed by name; RLIMIT_NPROC, which since Linux
-5.14 counts those of a user namespace, bounds what comes between two counts.
+killed. So they are counted, and what goes over is killed by name. What comes between two counts is
+bounded by RLIMIT_NPROC, which since Linux 5.14 counts those of a user namespace, and for root too
+by kernel.pid_max, which since 6.14 each PID namespace has of its own.
 """
 
 import os
@@ -16,6 +17,8 @@ _MOST_TASKS = 2 * TASKS
 WRITTEN_BYTES = 1 << 30
 _WRITTEN_FILES = 500_000
 _FIRST = -20
+# Linux 6.14: before, whoever wrote it changed the machine's.
+_OWN_LAST_ID = (6, 14)
 
 
 def told(tasks: int) -> str:
@@ -60,6 +63,19 @@ def go_first() -> int:
     except PermissionError:
         pass
     return before
+
+
+def bound_ids(proc: str) -> None:
+    """Let the PID namespace of a new /proc have no more ids, where that is not the machine's."""
+    try:
+        major, minor = [int(word) for word in os.uname().release.split(".")[:2]]
+        if (major, minor) < _OWN_LAST_ID:
+            return
+        with open(f"{proc}/sys/kernel/pid_max", "wb") as file:
+            file.write(b"%d" % _MOST_TASKS)
+    except (OSError, ValueError):
+        # Not to be known, or not to be written: it was one limit of two.
+        return
 
 
 def bound(nice: int) -> None:

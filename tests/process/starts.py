@@ -248,6 +248,11 @@ class Entrypoint:
             running.kill()
 
 
+def own_environment() -> dict[str, str]:
+    """Return the environment of the tests, without what is told to them alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("ENTRYKIT_")}
+
+
 def given_environment(*entries: bytes, base: Given | None = None) -> Given:
     """Return what gives these entries after a PATH."""
     return replace(base or Given(), environment=[b"PATH=" + SEARCH_PATH.encode(), *entries])

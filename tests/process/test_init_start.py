@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .inits import OWN, WITNESS, Make, parameter, ways
-from .starts import SEARCH_PATH, Given, Running, given_environment
+from .starts import SEARCH_PATH, Given, Running, given_environment, own_environment
 from .test_init import (
     FAULTS,
     LEAVES,
@@ -349,6 +349,6 @@ def test_one_that_goes_on_again_does_not_stop_itself(own: Make, gate: Gate) -> N
 
 def test_an_option_without_an_init_is_said_to_do_nothing() -> None:
     words = [sys.executable, "-m", "entrykit", "run", "--ok-status", "7", "--", "true"]
-    ended = subprocess.run(words, check=True, capture_output=True, text=True)
+    ended = subprocess.run(words, check=True, capture_output=True, text=True, env=own_environment())
     message = "entrykit: there is no init, to which --ok-status would say something (--init)\n"
     assert ended.stderr == message

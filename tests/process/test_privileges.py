@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import bake
 from .peers import ACCOUNTS, OWN, Became, Users
-from .starts import SEARCH_PATH
+from .starts import SEARCH_PATH, own_environment
 
 pytestmark = [pytest.mark.root, pytest.mark.namespace]
 
@@ -125,7 +125,7 @@ def test_what_will_be_refused_is_refused_before_any_hook_runs(users: Users, tmp_
 def test_a_namespace_that_does_not_map_a_user_says_so(way: str) -> None:
     ended = subprocess.run(
         ["unshare", "--user", "--map-root-user", *OWN[way]("65534"), "true"],
-        check=False, capture_output=True, text=True,
+        check=False, capture_output=True, text=True, env=own_environment(),
     )  # fmt: skip
     assert ended.returncode == 126
     assert ended.stderr == (
