@@ -24,6 +24,7 @@ CODES: dict[str, tuple[str, str]] = {
     "user": (ERROR, "nobody is named like the user of a hook"),
     "shell-syntax": (ERROR, "a shell refuses the syntax of a hook"),
     "python-syntax": (ERROR, "a hook is not Python"),
+    "python-hook": (ERROR, "a call of a Python hook's function runs nothing of it"),
     "template": (ERROR, "a template is wrong"),
     "crlf-line": (WARNING, "a line of a script ends with a carriage return"),
     "encoding": (WARNING, "a script is not UTF-8 text"),

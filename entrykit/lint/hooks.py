@@ -36,7 +36,7 @@ _NOTHING = Uses([], set())
 # What is meant for settings, wherever it stands and however it is written.
 _MEANT = re.compile(
     rb"(?:#|//|--)[ \t]*entrykit[ \t]*[:;=,]?[ \t]*"
-    rb"(?:timeout|secrets|on-error|once|on-interrupted|makes)[ \t]*[=:]",
+    rb"(?:timeout|secrets|on-error|once|on-interrupted|makes|user)[ \t]*[=:]",
     re.IGNORECASE,
 )
 _BOM = b"\xef\xbb\xbf"
@@ -51,7 +51,8 @@ def look_at(hook: "Hook", target: "Target") -> tuple[list[Finding], Uses]:
         return found, _NOTHING
     found = [*writable(hook.path), *_unread_settings(hook, content)]
     if hook.kind == kinds.PYTHON:
-        return found + list(_python_faults(hook, content, "")), _python_uses(content)
+        found += [*_python_faults(hook, content, ""), *_runs_nothing(hook, content)]
+        return found, _python_uses(content)
     words = _interpreter(hook, content)
     name = _name(words)
     if name in _SHELLS:
@@ -242,12 +243,26 @@ def _python_faults(hook: "Hook", content: bytes, severity: str) -> "Iterator[Fin
         yield findings.make("python-syntax", hook.path, line, message, "correct it", severity)
 
 
+def _runs_nothing(hook: "Hook", content: bytes) -> "Iterator[Finding]":
+    """Yield a `hook` that is a coroutine or a generator: a start would refuse it."""
+    tree = _python_tree(content)
+    if tree and (line := python.line_of_later_hook(tree)):
+        message = "nothing of hook() would be run: it is an `async def`, or has a `yield`"
+        yield findings.make("python-hook", hook.path, line, message, "make it a plain function")
+
+
 def _python_uses(content: bytes) -> Uses:
+    tree = _python_tree(content)
+    return python.uses(tree) if tree else _NOTHING
+
+
+def _python_tree(content: bytes) -> ast.Module | None:
+    """Return a Python file's syntax tree, None where it has none or is no script of a person's."""
     if len(content) > _SCANNED_BYTES:
-        return _NOTHING
+        return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return python.uses(ast.parse(content))
+            return ast.parse(content)
     except python_hook.COMPILE_ERRORS:
-        return _NOTHING
+        return None

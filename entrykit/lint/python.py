@@ -1,8 +1,12 @@
 """Finds the variables that a Python hook takes from its environment, by its syntax tree."""
 
 import ast
+from typing import TYPE_CHECKING
 
 from entrykit.lint.shell import Uses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _READERS = ("get", "pop", "setdefault")
 _ENVIRONMENTS, _FUNCTIONS = ("environ", "environb"), ("getenv", "getenvb")
@@ -87,6 +91,26 @@ def uses(tree: ast.Module) -> Uses:
     # What it sets in its own os.environ reaches nobody, and what reads it there needs no schema.
     reads = [read for read in finder.reads.items() if read[1] <= gives.get(read[0], read[1])]
     return Uses(sorted(reads, key=lambda read: read[1]), set(gives))
+
+
+def line_of_later_hook(tree: ast.Module) -> int:
+    """Return the line of a `hook` of which a call runs nothing, 0 where there is none."""
+    for node in tree.body:
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == "hook":
+            return node.lineno
+        if isinstance(node, ast.FunctionDef) and node.name == "hook" and _yields(node.body):
+            return node.lineno
+    return 0
+
+
+def _yields(body: "Iterable[ast.AST]") -> bool:
+    """Tell whether a function's own statements, not those of functions in it, have a `yield`."""
+    inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+    return any(
+        isinstance(node, (ast.Yield, ast.YieldFrom))
+        or (not isinstance(node, inner) and _yields(ast.iter_child_nodes(node)))
+        for node in body
+    )
 
 
 def _first_parameters(tree: ast.Module) -> set[str]:

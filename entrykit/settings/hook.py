@@ -31,11 +31,17 @@ def from_comment(comment: str) -> "tuple[HookSettings, list[tuple[str, str]]]":
     """
     settings: HookSettings = {}
     problems: list[tuple[str, str]] = []
+    seen: set[str] = set()
     for word in comment.split():
         key, equals, written = word.partition("=")
         if not equals:
             problems.append((f"{word} in its settings comment is not KEY=VALUE", ""))
             continue
+        if key in seen:
+            message = f"settings comment: {key} is given more than once"
+            problems.append((message, "leave one of them"))
+            continue
+        seen.add(key)
         value = [name for name in written.split(",") if name] if key in _LISTS else written
         problem = put(settings, key, value)
         if problem:

@@ -75,6 +75,7 @@ HOOKS: tuple[tuple[str, str, str | bytes, int, tuple[tuple[str, int], ...]], ...
     (OWN, "28-masked.sh", SH, 0o755, ()),
     (OWN, "32-late.sh", LATE, 0o755, (("unread-settings", 22),)),
     (OWN, "32-user.sh", SH + "# entrykit: user=app\n", 0o755, ()),
+    (OWN, "34-later.py", "\nasync def hook(start): ...\n", 0o644, (("python-hook", 2),)),
     (OWN, "33-user.sh", SH + "\n# entrykit: user=nosuch\n", 0o755, (("user", 3),)),
 )  # fmt: skip
 

@@ -388,6 +388,8 @@ def test_a_secret_is_known_not_to_be_declared_where_a_whole_image_has_no_configu
         ("# entrykit timeout=1s", True),
         ("# Entrykit: timeout=1s", True),
         ("-- entrykit; secrets = A", True),
+        ("set -e # entrykit: user=app", True),
+        ("# entrykit user=app", True),
         ("  # entrykit: timeout=1s", False),
         ("#entrykit:timeout=1s", False),
         ("# entrykit waits for a timeout of 1s", False),

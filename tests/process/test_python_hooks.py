@@ -78,6 +78,24 @@ def test_a_hook_that_closes_others_descriptors_says_why_it_failed(entrypoint: En
     assert lines[:-1] == [f"entrykit: 10-closes.py: {reason} ({hint})"]
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "async def hook(start):\n    start.env['A'] = '1'\n",
+        "def hook(start):\n    yield\n",
+        "async def hook(start):\n    yield\n",
+        "async def work(start): ...\nhook = lambda start: work(start)\n",
+    ],
+)
+def test_a_hook_of_which_a_call_runs_nothing_is_refused(entrypoint: Entrypoint, lines: str) -> None:
+    entrypoint.hooks.add("10-later.py", lines)
+    ended = entrypoint.run("echo", "command")
+    assert (ended.status, ended.stdout) == (1, b"")
+    assert len(ended.lines) == 1
+    assert ended.last_line.startswith("entrykit: 10-later.py: nothing of hook() was run: ")
+    assert "asyncio.run" in ended.last_line
+
+
 @pytest.mark.parametrize("entry", [b"=x", b"="])
 def test_a_variable_without_a_name_is_no_matter(entrypoint: Entrypoint, entry: bytes) -> None:
     entrypoint.hooks.add(

@@ -56,3 +56,18 @@ def test_what_is_no_variable_of_the_environment_is_not(source: str) -> None:
 def test_what_a_hook_sets_for_the_command_is_given() -> None:
     tree = ast.parse("def hook(start):\n    start.env['A'] = '1'\n")
     assert python.uses(tree).gives == {"A"}
+
+
+@pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("\nasync def hook(start): pass", 2),
+        ("\ndef hook(start):\n    if start:\n        yield", 2),
+        ("\ndef hook(start):\n    yield from start", 2),
+        ("def hook(start):\n    def inner():\n        yield\n    list(inner())", 0),
+        ("def hook(start):\n    return (lambda: (yield))", 0),
+        ("async def other(start): pass\ndef hook(start): pass", 0),
+    ],
+)
+def test_a_hook_of_which_a_call_runs_nothing_is_found(source: str, line: int) -> None:
+    assert python.line_of_later_hook(ast.parse(source)) == line

@@ -14,7 +14,6 @@ from entrykit.settings import hook
         ("on-error=stop", {"on_error": "stop"}),
         ("secrets=A", {"secrets": ["A"]}),
         ("secrets=A,B_1,", {"secrets": ["A", "B_1"]}),
-        ("timeout=1 timeout=2", {"timeout": 2.0}),
         ("once=initdb", {"once": "initdb"}),
         ("once=2-x.y_z on-interrupted=redo", {"once": "2-x.y_z", "on_interrupted": "redo"}),
         ("on-interrupted=fail", {"on_interrupted": "fail"}),
@@ -65,6 +64,13 @@ def test_a_mistake_in_a_comment_is_told(comment: str, problem: str, mend: str) -
     assert settings == {}
     assert problem in message
     assert mend in hint
+
+
+@pytest.mark.parametrize("more", ["timeout=1s", "timeout=2s", "timeout=soon"])
+def test_a_key_that_is_given_twice_is_told(more: str) -> None:
+    _, problems = hook.from_comment(f"timeout=1s {more} timeout=3s")
+    twice = ("settings comment: timeout is given more than once", "leave one of them")
+    assert problems == [twice, twice]
 
 
 def test_all_mistakes_of_a_comment_are_told() -> None:
