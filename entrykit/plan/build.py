@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from entrykit.plan import configuration, environment, hooks
 from entrykit.plan.record import FORMAT
 from entrykit.plan.redaction import Redaction, tells_a_secret
-from entrykit.steps import gate, handoff, step_down
+from entrykit.settings import options
+from entrykit.steps import configure, gate, handoff, step_down
 from entrykit.system import errors, files, log
 from entrykit.system.errors import StartError
 
@@ -28,6 +29,7 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
     """
     said: list[str] = []
     log.keep(said)
+    _say_again(this)
     redaction = Redaction()
     sources = configuration.Sources(this.settings, words)
     refusal = _step_down(this)
@@ -55,6 +57,13 @@ def build(this: "Start", words: list[bytes]) -> "Plan":
         "environment": entries,
         "process": _process(this, redaction),
     }
+
+
+def _say_again(this: "Start") -> None:
+    """Say what was said of variables and options before the plan began to keep it."""
+    own = [item for item in posix.environ.items() if item[0].startswith(configure.PREFIX)]
+    options.read_variables(own)
+    configure.Settings(this.settings.told, this.settings.configuration)
 
 
 def _step_down(this: "Start") -> "StartError | None":

@@ -399,3 +399,11 @@ def test_colour_is_for_terminals_that_want_it(no_colour: str, is_coloured: bool)
     assert done.returncode == 0
     assert bool(TERMINAL_COLOUR.search(shown)) == is_coloured
     assert not TERMINAL_COLOUR.search(ended("true", TERM="xterm").stdout.encode())
+
+
+def test_what_a_start_says_of_its_own_settings_is_in_the_plan(image: Entrypoint) -> None:
+    image.environment |= {"ENTRYKIT_PLAN": "json", "ENTRYKIT_SKPI": "10-a.py"}
+    ended = image.run()
+    line = "ENTRYKIT_SKPI is not a variable of entrykit (did you mean ENTRYKIT_SKIP?)"
+    assert ended.lines == [f"entrykit: {line}"]
+    assert json.loads(ended.stdout)["log"][0] == line
