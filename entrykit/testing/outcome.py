@@ -261,10 +261,15 @@ class Outcome:
             for hook in self.hooks
         ]
         told = [self.summary, *hooks]
-        if self._changes:
-            shown = [path for path, *_ in self.changes]
-            more = f" and {len(shown) - 20} more" if len(shown) > 20 else ""
-            told.append(f"changed: {', '.join(shown[:20])}{more}")
+        changes = self.changes if self._changes else []
+        changed = [path for path, _, after in changes if after is not None]
+        for what, shown in (
+            ("changed", changed),
+            ("removed", sorted(self.removed if changes else ())),
+        ):
+            if shown:
+                more = f" and {len(shown) - 20} more" if len(shown) > 20 else ""
+                told.append(f"{what}: {', '.join(shown[:20])}{more}")
         for name, said in (("standard output", self.stdout_text), ("log", self.log.text)):
             if said:
                 told += [f"{name}:", said.rstrip()]

@@ -42,6 +42,13 @@ def test_what_differs_is_shown(pytester: pytest.Pytester, expression: str, says:
     assert "no such server" in shown
 
 
+def test_a_file_that_a_hook_removes_is_not_called_changed(pytester: pytest.Pytester) -> None:
+    hook = "rm /srv/old\\necho a >/srv/new\\n"
+    call = f"outcome = entrypoint(COMMAND, hooks={{'10-a.sh': '{hook}'}}, files={{'/srv/old': ''}})"
+    shown = failure(pytester, call, "assert outcome.removed == set()")
+    assert "changed: /srv/new\nremoved: /srv/old\n" in shown
+
+
 def test_files_that_differ_are_shown_each_by_what_differs(pytester: pytest.Pytester) -> None:
     counts = "echo x >>/etc/app.count\\n[ -e /srv/once ] || echo long words >/srv/once\\n"
     shown = failure(
