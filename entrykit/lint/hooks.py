@@ -238,7 +238,7 @@ def _python_faults(hook: "Hook", content: bytes, severity: str) -> "Iterator[Fin
             warnings.simplefilter("ignore")
             compile(content, log.text(hook.path), "exec", dont_inherit=True)
     except python_hook.COMPILE_ERRORS as error:
-        line = getattr(error, "lineno", None) or 1
+        line = _line_of_python(getattr(error, "lineno", None) or 1, content)
         message = f"it is not Python: {error}"
         yield findings.make("python-syntax", hook.path, line, message, "correct it", severity)
 
@@ -248,7 +248,13 @@ def _runs_nothing(hook: "Hook", content: bytes) -> "Iterator[Finding]":
     tree = _python_tree(content)
     if tree and (line := python.line_of_later_hook(tree)):
         message = "nothing of hook() would be run: it is an `async def`, or has a `yield`"
+        line = _line_of_python(line, content)
         yield findings.make("python-hook", hook.path, line, message, "make it a plain function")
+
+
+def _line_of_python(line: int, content: bytes) -> int:
+    """Return a line that the file has: Python takes a lone carriage return for a line's end."""
+    return min(line, content.count(b"\n") + 1)
 
 
 def _python_uses(content: bytes) -> Uses:

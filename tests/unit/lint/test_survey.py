@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from entrykit.lint import findings
@@ -39,6 +39,8 @@ def look(directory: Path, *, configuration: Path | None = None) -> list[findings
     st.binary(),
     st.sampled_from((0o644, 0o755)),
 )
+@example("10-a.py", b"", b"\r\x01", 0o644)
+@example("10-a.py", b"", b"\rasync def hook(start): ...", 0o644)
 def test_any_bytes_can_be_a_hook(
     tmp_path: Path, name: str, beginning: bytes, rest: bytes, mode: int
 ) -> None:
