@@ -317,7 +317,7 @@ def _call(hook: "Hook", code: "CodeType", given: HookStart) -> str:
     exec(code, module.__dict__)  # noqa: S102 - the hook
     function = getattr(module, "hook", None)
     said = function(given) if callable(function) else None
-    if hasattr(said, "send") or hasattr(said, "asend"):
+    if type(said).__name__ in ("coroutine", "generator", "async_generator"):
         # Else Python adds that it was never awaited.
         getattr(said, "close", bool)()
         message = "nothing of hook() was run: it is an `async def`, or has a `yield`"
