@@ -122,6 +122,7 @@ def set_up(this: Start) -> None:
     refuse_climbing(this, found)
     if found and found.hooks:
         run_hooks(this, found.hooks)
+        follow_user(this, found)
 
 
 def find_hooks(this: Start) -> "Discovery | None":
@@ -162,6 +163,19 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
         this.following = hooks[position:]
         this.inherited.signals.check()
         hook.run(one, this)
+
+
+def follow_user(this: Start, found: "Discovery") -> None:
+    """Take the command's user as the hooks have left it.
+
+    Raises StartError where it is gone, or can write what is obeyed, now that its ids are others:
+    the next start would find the image's user again, and obey.
+    """
+    if this.identity:
+        from entrykit.steps import step_down  # loaded already
+
+        if step_down.look_again(this):
+            refuse_climbing(this, found)
 
 
 def say_what_is_not_run(this: Start) -> None:

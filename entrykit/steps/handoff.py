@@ -37,7 +37,7 @@ def become(start: "Start", execute: "Execute") -> None:
     if start.identity:
         from entrykit.steps import step_down  # loaded already
 
-        step_down.take(start)
+        step_down.take(start, start.identity)
     if start.settings.no_new_privileges:
         kernel.forbid_new_privileges()
     if umask is not None:

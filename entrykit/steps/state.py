@@ -106,9 +106,15 @@ class Start:
         return self.inherited.environment
 
     def ids_of_command(self) -> tuple[int, int]:
-        """Return the uid and gid that the command will have."""
+        """Return the uid and gid that the command will have: a hook may have changed them."""
         if self.identity:
-            return self.identity.uid, self.identity.gid
+            from entrykit.system import users  # loaded already
+
+            try:
+                return users.resolve(self.settings.user)
+            except StartError:
+                # A hook that is still to come may make it again; else the start will say so.
+                return self.identity.uid, self.identity.gid
         return posix.geteuid(), posix.getegid()
 
     def search_path(self) -> bytes:

@@ -1,7 +1,7 @@
 """Step down: whom the command is to run as, where the start is root.
 
-Before the hooks, so that a start that cannot end well does not begin, and again at the handoff:
-a hook may have given the user another uid, other groups or another home.
+Before the hooks, so that a start that cannot end well does not begin, and again after them: a hook
+may have given the user another uid, other groups or another home.
 
 Loaded only by a start that has a user to step down to: builtin modules only.
 """
@@ -32,13 +32,22 @@ def wanted(user: str) -> "Identity | None":
     return identity
 
 
-def take(start: "Start") -> None:
+def look_again(start: "Start") -> bool:
+    """Look for the user as the hooks have left it, and tell whether its ids are others now.
+
+    Raises StartError as `wanted` does.
+    """
+    before = start.identity
+    start.identity = now = wanted(start.settings.user)
+    return bool(before and now and (before.uid, before.groups) != (now.uid, now.groups))
+
+
+def take(start: "Start", identity: "Identity") -> None:
     """Become the user that the command is to run as; its HOME is that user's.
 
     As with gosu, HOME is set whatever it was, unless a hook has set or unset it. Raises StartError,
-    status 78 or 126.
+    status 126.
     """
-    identity = users.identity(start.settings.user)
     privileges.step_down(identity)
     if not start.keeps_home:
         start.environment.set(b"HOME", identity.home)

@@ -36,6 +36,9 @@ def check(identity: "Identity") -> None:
     uids, gids = [identity.uid], [identity.gid, *identity.groups]
     if not _are_mapped(b"/proc/self/uid_map", uids) or not _are_mapped(b"/proc/self/gid_map", gids):
         raise _unmapped(identity)
+    # The gid can be changed all the same.
+    if {identity.gid, *posix.getgroups()} != set(identity.groups) and _are_groups_fixed():
+        raise _fixed_groups(identity)
 
 
 def step_down(identity: "Identity") -> None:
@@ -165,12 +168,21 @@ def refused(identity: "Identity", error: OSError) -> StartError:
     names = _lacking(identity)
     if error.errno == errno.EPERM and names:
         return _lacks(identity, names)
-    if error.errno == errno.EPERM and files.read_kernel_file("/proc/self/setgroups") == b"deny\n":
-        reason = "this user namespace forbids to change supplementary groups"
-        return _cannot(identity, reason, "run it in one that maps more than one gid")
+    if error.errno == errno.EPERM and _are_groups_fixed():
+        return _fixed_groups(identity)
     if error.errno == errno.EINVAL:
         return _unmapped(identity)
     return _cannot(identity, os_reason(error))
+
+
+def _are_groups_fixed() -> bool:
+    """Tell whether a user namespace forbids setgroups(2) (user_namespaces(7))."""
+    return files.read_kernel_file("/proc/self/setgroups") == b"deny\n"
+
+
+def _fixed_groups(identity: "Identity") -> StartError:
+    reason = "this user namespace forbids to change supplementary groups"
+    return _cannot(identity, reason, "run it in one that maps more than one gid")
 
 
 def _unmapped(identity: "Identity") -> StartError:

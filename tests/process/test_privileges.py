@@ -134,6 +134,27 @@ def test_a_namespace_that_does_not_map_a_user_says_so(way: str) -> None:
     )
 
 
+@pytest.mark.parametrize("way", OWN)
+def test_a_namespace_that_fixes_the_groups_is_named_before_any_hook_runs(
+    way: str, tmp_path: Path
+) -> None:
+    """As for a rootless root with groups that it cannot give up."""
+    words = OWN[way]("root")
+    if way == "run":
+        hook = write_hook(tmp_path, f": >{tmp_path}/ran")
+        words = [*words[:-1], f"--hooks={hook.parent}"]
+    ended = subprocess.run(
+        ["setpriv", "--groups=0,44", "unshare", "--user", "--map-root-user", *words, "true"],
+        check=False, capture_output=True, text=True, env=own_environment(),
+    )  # fmt: skip
+    assert ended.returncode == 126
+    assert ended.stderr == (
+        "entrykit: cannot become root (0:0): this user namespace forbids to change supplementary"
+        " groups (run it in one that maps more than one gid)\n"
+    )
+    assert not (tmp_path / "ran").exists()
+
+
 def as_user(uid: int, gid: int, *groups: int) -> list[str]:
     """Return the words of a start of another user, as `docker run --user` makes one."""
     named = f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups"
@@ -230,18 +251,63 @@ def test_a_home_that_a_hook_has_set_stays(
 
 def test_a_hook_may_change_the_user(tmp_path: Path) -> None:
     """As `usermod --uid "$PUID" app` does."""
-    changed = ACCOUNTS.replace("1500:1500:App:/srv/app", "1700:1500:App:/moved")
-    (tmp_path / "new").write_text(changed, encoding="utf-8")
-    found = with_hook(Users(tmp_path), tmp_path, f"cat {tmp_path}/new >/etc/passwd")
+    found = with_hook(Users(tmp_path), tmp_path, moving(tmp_path, "1700:1500"))
     assert (found.uid, found.gid, found.home) == (1700, 1500, "/moved")
+
+
+def test_a_later_hook_works_for_the_user_as_it_is_by_then(tmp_path: Path) -> None:
+    """Else [htpasswd] would give its file a group that the command has no more."""
+    hook = write_hook(tmp_path, moving(tmp_path, "1700:1600"))
+    later = hook.with_name("20-b.py")
+    tells = "def hook(start):\n    start.env['TOLD'] = f'{start.uid}:{start.gid}'\n"
+    later.write_text(tells, encoding="utf-8")
+    words = [sys.executable, "-m", "entrykit", "run", "--user=app", f"--hooks={hook.parent}"]
+    ended = Users(tmp_path).run([*words, "sh", "-c", "echo $TOLD $(id -u):$(id -g)"])
+    assert ended.stdout == "1700:1600 1700:1600\n", ended.stderr
+
+
+def test_a_hook_may_make_the_user_anew(tmp_path: Path) -> None:
+    """Between the two there is no such user."""
+    less = f"grep -v ^app: /etc/passwd >{tmp_path}/less; cat {tmp_path}/less >/etc/passwd"
+    hook = write_hook(tmp_path, less)
+    tells = "def hook(start):\n    start.env['TOLD'] = str(start.uid)\n"
+    hook.with_name("20-b.py").write_text(tells, encoding="utf-8")
+    again = write_hook(tmp_path, "echo app:x:1700:1700::/moved:/bin/sh >>/etc/passwd", "30-c.sh")
+    words = [sys.executable, "-m", "entrykit", "run", "--user=app", f"--hooks={again.parent}"]
+    found = Users(tmp_path).become(words)
+    assert (found.uid, found.gid, found.home) == (1700, 1700, "/moved"), found.said
+
+
+def test_a_user_that_a_hook_makes_the_owner_of_hooks_is_refused(tmp_path: Path) -> None:
+    """As with PUID: the next container would have the image's user again, and obey them."""
+    users = Users(tmp_path)
+    hook = write_hook(tmp_path, moving(tmp_path, "1700:1500"))
+    os.chown(hook, 1700, 0)
+    words = [*users.own("run", "app")[:-1], f"--hooks={hook.parent}", "--log=quiet"]
+    found = users.become(words)
+    assert (found.status, found.uid) == (78, None)
+    assert f"{hook}: app (uid 1700) can write it as its owner" in found.said
+
+
+def moving(place: Path, ids: str) -> str:
+    """Return what gives app other ids and another home, as a hook's line."""
+    changed = ACCOUNTS.replace("1500:1500:App:/srv/app", f"{ids}:App:/moved")
+    (place / "new").write_text(changed, encoding="utf-8")
+    return f"cat {place}/new >/etc/passwd"
+
+
+def write_hook(place: Path, line: str, name: str = "10-a.sh") -> Path:
+    """Write a hook of one line, and return where it lies."""
+    hook = place / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
+    hook.chmod(0o755)
+    return hook
 
 
 def with_hook(users: Users, place: Path, line: str) -> Became:
     """Step down after a hook of one line."""
-    hook = place / "hooks" / "10-a.sh"
-    hook.parent.mkdir()
-    hook.write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")
-    hook.chmod(0o755)
+    hook = write_hook(place, line)
     return users.become([*users.own("run", "app")[:-1], f"--hooks={hook.parent}", "--log=quiet"])
 
 
