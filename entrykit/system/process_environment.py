@@ -30,13 +30,19 @@ def read(process: int) -> tuple[list[bytes], int]:
     try:
         raw = _read(path)
     except PermissionError as error:
-        # Root in a container has not the right to look into others (CAP_SYS_PTRACE).
-        mine = owner.uid != 0 and posix.geteuid() == 0
-        content = _read_as(owner, path) if mine else None
+        # Root in a container has not the right to look into others (CAP_SYS_PTRACE), not even
+        # into those of another group.
+        is_owners = (owner.uid, owner.gid) == (posix.geteuid(), posix.getegid())
+        content = None
+        if posix.geteuid() == 0 and not is_owners:
+            content, is_owners = _read_as(owner, path)
         if content is None:
             hint = f"run it as the user of that process, {owner.uid}:{owner.gid}"
-            if owner.uid == posix.geteuid():
-                hint = "that process has more capabilities, or lets nobody look into it"
+            if is_owners:
+                hint = (
+                    "that process has more capabilities, lets nobody look into it, or is a start"
+                    " that is still going on"
+                )
             message = f"cannot read the environment of process {process}: {os_reason(error)}"
             raise StartError(message, hint=hint) from None
         raw = content
@@ -93,14 +99,15 @@ def _read(path: bytes) -> bytes:
     return b"".join(pieces)
 
 
-def _read_as(owner: "Identity", path: bytes) -> bytes | None:
-    """Return what a child with the ids of `owner` reads, None where it cannot."""
+def _read_as(owner: "Identity", path: bytes) -> tuple[bytes | None, bool]:
+    """Return what a child with the ids of `owner` reads, and whether it could have them."""
     reading, writing_end = posix.pipe()
     child = posix.fork()
     if child == 0:
-        status = 1
+        status = 2
         try:
             privileges.step_down(owner)
+            status = 1
             writing.write_all(writing_end, _read(path))
             status = 0
         except (StartError, OSError):
@@ -113,4 +120,5 @@ def _read_as(owner: "Identity", path: bytes) -> bytes | None:
         pieces.append(piece)
     posix.close(reading)
     _, status = posix.waitpid(child, 0)
-    return None if status else b"".join(pieces)
+    exit_status = posix.waitstatus_to_exitcode(status)
+    return None if exit_status else b"".join(pieces), exit_status < 2

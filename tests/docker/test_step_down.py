@@ -134,3 +134,17 @@ def test_docker_exec_gets_the_environment_that_the_hooks_made(engine: Engine, im
         assert call("--user", "app", "true", user="1000")[0] == 126
         assert call("--user", "1500:4294967295", "true")[0] == 78
         assert call("--env-of", "4000000", "true")[0] == 78
+
+
+@pytest.mark.parametrize(("isolated", "ids"), [([], ["0", "1500"]), (["-I"], ["1500"])], ids=str)
+def test_exec_is_isolated_where_it_is_called_so(
+    engine: Engine, image: str, isolated: list[str], ids: list[str]
+) -> None:
+    """Python reads what lies below HOME, which an image may have set to that of the user."""
+    words = ["python3", *isolated, "-m", "entrykit", "exec", "--user=app", "id", "-u"]
+    below = "d=$(python3 -m site --user-site); mkdir -p $d; echo 'import os; os.system(\"id -u\")'"
+    outcome = engine.run(
+        image, "-c", f'{below} >$d/x.pth; exec "$@"', "sh", *words,
+        entrypoint="/bin/sh", user="0:0", files=USERS, environment={"HOME": "/home/app"},
+    )  # fmt: skip
+    assert outcome.stdout.split() == ids, outcome.stderr

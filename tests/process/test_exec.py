@@ -209,20 +209,51 @@ def test_a_process_that_has_ended_and_is_not_reaped_is_none() -> None:
 
 
 @pytest.mark.root
-def test_root_without_the_right_to_look_into_others_reads_as_their_user(games: Sleeper) -> None:
-    words = [*IN_CONTAINER, *WORDS, "--env-of", games.pid, "--", "sh", "-c", "echo $A; id -u"]
-    found = subprocess.run(
-        words, check=False, capture_output=True, text=True, env={"PYTHONPATH": os.fspath(ROOT)}
+@pytest.mark.parametrize("ids", [("--reuid=5", "--regid=60"), ("--regid=60",)], ids=str)
+def test_root_without_the_right_to_look_into_others_reads_as_their_user(
+    ids: tuple[str, ...],
+) -> None:
+    before = (*IN_CONTAINER, "setpriv", *ids, "--clear-groups")
+    one = Sleeper(*before, A="1", PATH=SEARCH_PATH)
+    found = look_into(one, *IN_CONTAINER, command=("sh", "-c", "echo $A; id -u; id -g"))
+    one.end()
+    assert (found.stdout, found.stderr) == ("1\n0\n0\n", "")
+
+
+@pytest.mark.root
+def test_what_nobody_of_its_user_may_read_is_said() -> None:
+    """Its ids are no mend: they were tried."""
+    ambient = (
+        "--reuid=5",
+        "--regid=60",
+        "--clear-groups",
+        "--inh-caps=+kill",
+        "--ambient-caps=+kill",
     )
-    assert (found.stdout, found.stderr) == ("1\n0\n", "")
+    one = Sleeper("setpriv", *ambient, A="1")
+    found = look_into(one, *IN_CONTAINER)
+    one.end()
+    assert found.returncode == 78
+    assert found.stderr == (
+        f"entrykit: cannot read the environment of process {one.pid}: permission denied (that"
+        " process has more capabilities, lets nobody look into it, or is a start that is still"
+        " going on)\n"
+    )
+
+
+def look_into(
+    process: Sleeper, *before: str, command: tuple[str, ...] = ("true",)
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command with the environment of a process; `before` stands before entrykit's words."""
+    return subprocess.run(
+        [*before, *WORDS, "--env-of", process.pid, "--", *command],
+        check=False, capture_output=True, text=True, env={"PYTHONPATH": os.fspath(ROOT)},
+    )  # fmt: skip
 
 
 @pytest.mark.root
 def test_what_may_not_be_read_is_said(games: Sleeper) -> None:
-    words = ["setpriv", "--bounding-set=-all", *WORDS, "--env-of", games.pid, "true"]
-    found = subprocess.run(
-        words, check=False, capture_output=True, text=True, env={"PYTHONPATH": os.fspath(ROOT)}
-    )
+    found = look_into(games, "setpriv", "--bounding-set=-all")
     assert found.returncode == 78
     assert found.stderr == (
         f"entrykit: cannot read the environment of process {games.pid}: permission denied (run it"
