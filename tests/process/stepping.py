@@ -1,7 +1,8 @@
 """What the fuzzing of user specs runs: a root that steps down in a child, again and again.
 
 Reads a spec and two files' contents, marshalled with their length before them; writes what became
-of them in the same form: the status of an error, or uid, gid and groups; else a traceback's text.
+of them in the same form: the status of an error, or uid, gid, groups and home; else a traceback's
+text.
 """
 
 import marshal
@@ -43,12 +44,12 @@ def main(place: str) -> None:
 def _step_down(spec: bytes) -> object:
     try:
         options.check({"user": spec})
-        privileges.step_down(users.identity(options.user(spec)))
+        privileges.step_down(identity := users.identity(options.user(spec)))
     except StartError as error:
         (problem,) = error.problems
         return error.status if all(part.isprintable() for part in problem) else problem
     assert len(set(os.getresuid())) == len(set(os.getresgid())) == 1
-    return os.getuid(), os.getgid(), os.getgroups()
+    return os.getuid(), os.getgid(), os.getgroups(), identity.home
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import hypothesis
@@ -24,6 +25,18 @@ STARTS = max(10, int(os.environ.get("ENTRYKIT_FUZZ", "100")) // 40)
 # What the command says of itself: its ids, and what it may do.
 FACTS = ("Uid", "Gid", "Groups", "NoNewPrivs", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 SAYS = (sys.executable, "-ISc", "print(open('/proc/self/status').read())")
+NO_CAPABILITIES = dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapAmb"), "0" * 16)
+# Specs that are had, and the ids: `daemon` is Debian's.
+USERS = {"daemon": (1, 1), "1500:33": (1500, 33), "0:33": (0, 33), "4294967294": (4294967294, 0)}
+# Before any table, where a line of its own is right.
+TOP = st.lists(
+    st.sampled_from(
+        [*(f'user = "{spec}"' for spec in USERS), 'user = "4294967295"', "user = 1500",
+         "no-new-privileges = true", "init = true", 'umask = "077"']
+    ),
+    max_size=3,
+    unique_by=lambda line: line.partition(" ")[0],
+)  # fmt: skip
 
 TEXT = st.text("aZ0 '\"$\\é:/-=#\n\x1b\u2028", max_size=6)
 NAMES = st.sampled_from(
@@ -77,6 +90,19 @@ ENV_DIR = st.dictionaries(
 )
 
 
+def expected_facts(direct: str, configuration: str) -> dict[str, str]:
+    """Return what a command says of itself, given what one says that is started directly."""
+    expected = facts(direct)
+    document = tomllib.loads(configuration)
+    if document.get("no-new-privileges"):
+        expected["NoNewPrivs"] = "1"
+    if os.geteuid() == 0 and "user" in document:
+        uid, gid = USERS[document["user"]]
+        expected |= {"Uid": "\t".join([str(uid)] * 4), "Gid": "\t".join([str(gid)] * 4)}
+        expected |= {"Groups": f"{gid} "} | (NO_CAPABILITIES if uid else {})
+    return expected
+
+
 def facts(status: str) -> dict[str, str]:
     """Return what /proc/PID/status says of what a process may do."""
     pairs = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
@@ -94,9 +120,12 @@ def test_a_start_with_anything_ends_in_its_command_or_in_errors(launcher: Path, 
         print_blob=True,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
-    @hypothesis.given(hooks=HOOKS, lines=LINES, env_dir=ENV_DIR, given=st.dictionaries(NAMES, TEXT))
+    @hypothesis.given(
+        hooks=HOOKS, top=TOP, lines=LINES, env_dir=ENV_DIR, given=st.dictionaries(NAMES, TEXT)
+    )
     def ends(
         hooks: dict[str, tuple[str, bool]],
+        top: list[str],
         lines: list[str],
         env_dir: dict[str, str],
         given: dict[str, str],
@@ -112,7 +141,7 @@ def test_a_start_with_anything_ends_in_its_command_or_in_errors(launcher: Path, 
                     (place / folder / file).write_text(text, encoding="utf-8")
                     (place / folder / file).chmod(0o755 if is_executable else 0o644)
             configuration = place / "entrykit.toml"
-            written = "\n".join([f"env-dirs = ['{place}/env']", *lines, ""])
+            written = "\n".join([f"env-dirs = ['{place}/env']", *top, *lines, ""])
             configuration.write_text(written, encoding="utf-8")
             environment = {key: value for key, value in given.items() if "=" not in key}
             environment |= {"PATH": SEARCH_PATH, "ENTRYKIT_CONFIG": str(configuration)}
@@ -133,7 +162,7 @@ def test_a_start_with_anything_ends_in_its_command_or_in_errors(launcher: Path, 
             assert not line.startswith("entrykit: ") or line.isprintable(), log
         said = facts(ended.stdout.decode())
         if said:
-            assert said == facts(directly)
+            assert said == expected_facts(directly, written), log
         else:
             assert ended.returncode, log
             assert "entrykit: " in log

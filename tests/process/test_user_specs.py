@@ -1,4 +1,4 @@
-"""Promise: no user spec and no content of the two files makes a traceback, or root by mistake.
+"""Promise: no user spec and no two files make a traceback, root by mistake, or another user.
 
 `ENTRYKIT_IMAGES` says how many cases there are, ten for each of these; 1,000 if not given.
 """
@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,7 @@ def test_nobody_is_root_by_mistake(
         return
     spec = raw.decode()
     user, _, wanted_group = spec.partition(":")
-    uid, gid, groups = became
+    uid, gid, groups, _ = became
     assert gid in groups
     if uid == 0:
         assert says_root(spec, passwd)
@@ -107,3 +108,72 @@ def test_nobody_is_root_by_mistake(
         lines = (passwd + b"\n" + group).split(b"\n")
         fields = {field for line in lines for field in line.split(b":")}
         assert wanted_group == "0" or b"0" in fields or user.isdigit()
+
+
+@dataclass(frozen=True)
+class Person:
+    """A line of /etc/passwd."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+@dataclass(frozen=True)
+class Team:
+    """A line of /etc/group."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...]
+
+
+WHOLE_NAMES = st.sampled_from(["root", "app", "web", "0day", "7", "a-b.c$", "été"])
+IDS = st.sampled_from([0, 7, 33, 1500, 2**31, LAST_ID]) | st.integers(0, LAST_ID)
+PERSONS = st.lists(st.builds(Person, WHOLE_NAMES, IDS, IDS, st.sampled_from(["", "/", "/srv/é"])))
+MEMBERS = st.lists(WHOLE_NAMES, max_size=3).map(tuple)
+TEAMS = st.lists(st.builds(Team, WHOLE_NAMES, IDS, MEMBERS))
+# Of nobody who is looked for.
+OTHERS = ["", " ", "# app:x:0:0::/:/bin/sh", "#app:x:0:0::/:/bin/sh", "+::::::", "-web::::::", "x",
+          "letters:x:abc:0:x::", "app2:x::::/:", "xapp:x:", ":x:", "app x:x:abc:x"]  # fmt: skip
+
+
+def meant(spec: str, persons: list[Person], teams: list[Team]) -> object:
+    """Return what `docker run --user` would make of a spec: uid, gid, groups, home; or 78."""
+    user, _, group = spec.partition(":")
+    key = (lambda one: str(one.uid)) if user.isdigit() else (lambda one: one.name)
+    person = next((one for one in persons if key(one) == user), None)
+    if person is None and not user.isdigit():
+        return 78
+    uid, gid, home = (person.uid, person.gid, person.home) if person else (int(user), 0, "")
+    groups = {team.gid for team in teams if person and person.name in team.members}
+    if group:
+        gids = [int(group)] if group.isdigit() else [one.gid for one in teams if one.name == group]
+        if not gids:
+            return 78
+        gid, groups = gids[0], set()
+    return uid, gid, sorted({gid, *groups}), (home or "/").encode()
+
+
+@settings(
+    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+@given(PERSONS, TEAMS, st.lists(st.sampled_from(OTHERS), max_size=3), st.data())
+def test_whom_two_whole_files_name_is_had(
+    stepping: Stepping,
+    persons: list[Person],
+    teams: list[Team],
+    others: list[str],
+    data: st.DataObject,
+) -> None:
+    """Other lines may be broken, or nobody's."""
+    known = [word for one in persons for word in (one.name, str(one.uid))] or ["app"]
+    users = st.sampled_from(known) | WHOLE_NAMES | IDS.map(str)
+    known_groups = [one.name for one in teams] or ["staff"]
+    groups = st.sampled_from(known_groups) | WHOLE_NAMES | IDS.map(str)
+    spec = data.draw(users | st.builds("{}:{}".format, users, groups))
+    lines = [f"{one.name}:x:{one.uid}:{one.gid}::{one.home}:/bin/sh" for one in persons]
+    more = [f"{one.name}:x:{one.gid}:{','.join(one.members)}" for one in teams]
+    passwd, group = ("\n".join([*others, *some, *others]).encode() for some in (lines, more))
+    assert stepping(spec.encode(), passwd, group) == meant(spec, persons, teams)

@@ -62,6 +62,8 @@ PLAIN: dict[str, Any] = {
     "program": st.just(["x", ""]), "umask": st.sampled_from(["022", "777", "0", "8"]),
     "env-dirs": st.just(["/no"]), "env-files": st.just(["/no", "/no"]),
     "stop-signals": st.lists(st.sampled_from(["HUP", "RTMIN", "64", "KILL"]), max_size=2),
+    "init": st.booleans(), "no-new-privileges": st.booleans(),
+    "user": st.sampled_from(["app", "1500:33", "0:0", "app:", ":33", "01", "+1", "4294967295"]),
 }  # fmt: skip
 
 
@@ -155,6 +157,14 @@ def use(content: bytes, entries: list[bytes]) -> None:
     parsed = configuration.parse(content, "e.toml")
     document = tomllib.loads(content.decode())
     assert parsed["no_new_privileges"] is document.get("no-new-privileges", False)
+    assert parsed["init"] is document.get("init", False)
+    assert parsed["user"] == document.get("user", "")
+    for part in parsed["user"].split(":") if parsed["user"] else ():
+        assert part == "".join(part.split())
+        assert part
+        if part.isascii() and part.isdigit():
+            assert str(int(part)) == part
+            assert int(part) < 2**32 - 1
     assert parsed["umask"] is None or 0 <= parsed["umask"] <= 0o777
     # What it names lies on this machine, and may be endless.
     parsed["env_dirs"], parsed["env_files"] = [], []
