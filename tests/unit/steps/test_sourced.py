@@ -159,7 +159,8 @@ def test_what_a_hook_exports_and_unsets_is_kept(
     hook.write_text(script + "\n")
     run = Sourced(shell, hook, {b"OLD": b"old", b"ENTRYKIT_HOOK": b"10-test.envsh"})
     assert run.status == 0
-    if shell[0].endswith(b"/mksh") and script.endswith("exit 0"):
+    # Debian's mksh is `ksh`, too, where there is no other.
+    if os.path.realpath(shell[0]).endswith(b"/mksh") and script.endswith("exit 0"):
         # It runs the trap with the descriptors that the hook had: an error, never silence.
         with pytest.raises(StartError, match="ended by `exit`"):
             run.changes()
