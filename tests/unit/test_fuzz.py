@@ -208,7 +208,8 @@ RULES: list[dict[str, Any]] = [
     {"type": "size", "min": "1k"}, {"type": "json"}, {"type": "regex"}, {"pattern": "(H|1|x).*"},
 ]  # fmt: skip
 WAYS: list[dict[str, Any]] = [
-    {"secret": True}, {"secret": True}, {"secret": True, "expose": True}, {"file": True},
+    {"secret": True}, {"secret": True, "deprecated": ["OLD_"]}, {"secret": True, "expose": True},
+    {"secret": True, "deprecated": ["OLD_"]}, {"secret": True, "required": True}, {"file": True},
     {"required": True}, {"required-with": "B"}, {"exclusive": "g"}, {"exclusive": "g"},
     {"deprecated": ["OLD_"]}, {"default": "1"}, {"default": "${B}x"}, {"default": "$${${C}"},
     {"help": "what it is\nfor"},
@@ -255,22 +256,19 @@ FITTING_DOCUMENTS = st.builds(
     lambda top, tables, env, slip: top | tables | {"env": env} | slip,
     some(FITTING),
     some(FITTING_TABLES),
-    st.fixed_dictionaries({}, optional={name: declared(name) for name in FITTING_NAMES}),
+    st.fixed_dictionaries({name: declared(name) for name in FITTING_NAMES}),
     st.just({}) | st.just({}) | st.dictionaries(st.sampled_from(list(schema.TOP)), VALUES),
 )
-GIVEN = st.dictionaries(
-    st.sampled_from(
-        [
-            f"{before}{name}{after}"
-            for name in FITTING_NAMES
-            for before in ("", "OLD_")
-            for after in ("", "", "_FILE")
-        ]
-        + ["APP_SERVICE_HOST", "PASWORD", "a"]
+SPELLINGS = ("{}", "{}", "OLD_{}", "OLD_{}", "{}_FILE", "OLD_{}_FILE")
+GIVEN = st.lists(
+    st.builds(
+        lambda spelling, name, value: (spelling.format(name), value),
+        st.sampled_from(SPELLINGS),
+        st.sampled_from([*FITTING_NAMES, "PASWORD", "APP_SERVICE_HOST"]),
+        st.sampled_from(FITTING_VALUES) | ODD_BYTES.map(lambda value: value.replace(b"\0", b"")),
     ),
-    st.sampled_from(FITTING_VALUES) | ODD_BYTES.map(lambda value: value.replace(b"\0", b"")),
-    max_size=5,
-)
+    max_size=6,
+).map(dict)
 
 
 def secret_names(document: dict[str, Any], *, exposed: bool) -> set[str]:
