@@ -24,6 +24,8 @@ _LIMIT_SECONDS = 600.0
 _DIRECTORY = "docker-entrypoint.d"
 _CONFIGURATION = "entrykit.toml"
 _HIDDEN = "***"
+# What a secret of several lines has in common with other texts is shown.
+_SHORTEST_LINE = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +58,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from entrykit.testing.session import Refused, Session
     from entrykit.testing.start import Start
 
-    secrets = dict(arguments.secret)
-    given = _given(arguments, secrets)
+    given = _given(arguments)
     try:
         session = Session(sandbox.told(given, {}))
     except Refused as error:
@@ -67,8 +68,7 @@ def execute(arguments: argparse.Namespace) -> int:
         outcome, status = _outcome(Start(session, sandbox.NAME, ()))
     finally:
         session.close()
-    # The longest first: one may be a part of another.
-    values = sorted(filter(None, secrets.values()), key=len, reverse=True)
+    values = _secrets(given, arguments)
     if arguments.json:
         told = json.dumps(_without(_record(outcome, session.notes), values), indent=2)
     else:
@@ -99,7 +99,35 @@ def _outcome(start: Any) -> tuple[Any, int]:
     return outcome, status
 
 
-def _given(arguments: argparse.Namespace, secrets: dict[str, str]) -> Any:
+def _secrets(given: Any, arguments: argparse.Namespace) -> list[str]:
+    """Return what is not to be shown, the longest first: one may be a part of another.
+
+    The values of secrets, also of declared ones that `--env` gives, as a whole and line by line,
+    and as they are written in a line of text and for a shell.
+    """
+    from entrykit.settings import configuration
+
+    content = _root(arguments.root)[1] if given.config is None else given.config
+    try:
+        declared = configuration.parse(content, "")["env"]
+    except StartError:
+        # The start says what is wrong with it, and reads no variable.
+        declared = {}
+    names = {
+        spelling
+        for name, variable in declared.items()
+        if variable.get("secret")
+        for spelling in (name, *variable.get("deprecated", ()))
+    }
+    values = [value for name, value in arguments.env if name in names]
+    values += [value for _, value in arguments.secret]
+    found = {line for value in values for line in value.splitlines() if len(line) >= _SHORTEST_LINE}
+    found |= {line.replace("'", "'\"'\"'") for line in found.union(values)}.union(values)
+    found |= {show(one) for one in found for show in (_shown, _escaped)}
+    return sorted(found - {""}, key=len, reverse=True)
+
+
+def _given(arguments: argparse.Namespace) -> Any:
     from entrykit.testing import given
 
     directories = arguments.directories or [_DIRECTORY] * os.path.isdir(_DIRECTORY)
@@ -120,7 +148,7 @@ def _given(arguments: argparse.Namespace, secrets: dict[str, str]) -> Any:
         # Without a command and a program there would be nothing to hand over to.
         arguments.cmd or ([] if b"program" in configured else ["true"]),
         dict(arguments.env),
-        given.pairs(secrets, "secrets"),
+        given.pairs(dict(arguments.secret), "secrets"),
         (),
         list(hooks.values()),
         content,
@@ -238,10 +266,14 @@ def _mode(file: Any) -> str:
 
 def _shown(told: str) -> str:
     """Return one line that a terminal shows as it is; tabs stay."""
-    return "\t".join(log.text(os.fsencode(part)) for part in told.split("\t"))
+    return "\t".join(_escaped(part) for part in told.split("\t"))
+
+
+def _escaped(told: str) -> str:
+    return log.text(os.fsencode(told))
 
 
 def _words(words: list[str]) -> str:
     import shlex
 
-    return log.text(os.fsencode(shlex.join(words)))
+    return _escaped(shlex.join(words))

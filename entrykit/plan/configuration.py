@@ -92,5 +92,5 @@ def settings(given: "Settings", sources: Sources, redaction: Redaction) -> "Iter
             }
     for suffix, words in configuration["runners"].items():
         source = sources.line("runners", suffix) or sources.file
-        value = [redaction.line(word) for word in words]
+        value = redaction.words(word.encode("utf-8", "surrogateescape") for word in words)
         yield {"name": f'runners."{suffix}"', "value": value, "source": source}

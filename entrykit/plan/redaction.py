@@ -15,9 +15,11 @@ _TELLING = re.compile(
     r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|API_?KEY|(^|_)(KEY|PW|PWD|PASS|DSN)$"
 )
 _PATHS = ("_FILE", "_PATH", "_DIR")
-# To the last `@`: a password that nobody has escaped may hold another one, or a slash; and blanks,
-# where all of the value is a URL.
-_USER_IN_URL = re.compile(r"(\A[A-Za-z][A-Za-z0-9+.-]*://)[^/]*@|(://)\S*@")
+# To the last `@`: a password that nobody has escaped may hold another one, a slash or a blank. In a
+# line of the log, which holds more than one value, it ends at a blank.
+_USER_IN_URL = re.compile(r"://.*@", re.DOTALL)
+_USER_IN_LINE = re.compile(r"://\S*@")
+_NOBODY = "://***@"
 
 
 class Redaction:
@@ -34,14 +36,18 @@ class Redaction:
 
     def shown(self, raw: bytes) -> str:
         """Return bytes as text, surrogate escapes for what is not UTF-8, without secrets."""
-        # In the bytes: as text, a character may begin in a secret and end behind it.
-        for value in self._values:
-            raw = raw.replace(value, _SECRET)
-        return _USER_IN_URL.sub(r"\1\2***@", raw.decode("utf-8", "surrogateescape"))
+        return _USER_IN_URL.sub(_NOBODY, self._without_secrets(raw))
 
     def line(self, text: str) -> str:
         """Return a line of the log without secrets."""
-        return self.shown(text.encode("utf-8", "surrogateescape"))
+        shown = self._without_secrets(text.encode("utf-8", "surrogateescape"))
+        return _USER_IN_LINE.sub(_NOBODY, shown)
+
+    def _without_secrets(self, raw: bytes) -> str:
+        # In the bytes: as text, a character may begin in a secret and end behind it.
+        for value in self._values:
+            raw = raw.replace(value, _SECRET)
+        return raw.decode("utf-8", "surrogateescape")
 
     def words(self, raw: Iterable[bytes]) -> list[str]:
         """Return words as texts without secrets."""

@@ -68,7 +68,9 @@ def quoted(value: bytes) -> str:
     before, at, after = shown.rpartition("@")
     if at:
         scheme, separator, _ = before.partition("://")
-        shown = f"{scheme}://***@{after}" if separator else f"***@{after}"
+        # What stands before a second `://` may be the user's too.
+        is_scheme = separator and {"@", ":"}.isdisjoint(scheme)
+        shown = f"{scheme}://***@{after}" if is_scheme else f"***@{after}"
     if len(shown) > _SHOWN_CHARACTERS:
         shown = shown[:_SHOWN_CHARACTERS] + "…"
     return f'"{shown}"'

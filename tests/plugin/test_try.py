@@ -54,7 +54,8 @@ def try_hook(place: Path, hook: str, *words: str) -> "subprocess.CompletedProces
     directory.mkdir(exist_ok=True)
     (directory / "10-it.sh").write_text(hook.format(place=place), encoding="utf-8")
     (directory / "10-it.sh").chmod(0o755)
-    command = [sys.executable, "-m", "entrykit", "try", "--secret", "PW=geheim", *words]
+    given = () if {"--secret", "--env"} & {*words} else ("--secret", "PW=geheim")
+    command = [sys.executable, "-m", "entrykit", "try", *given, *words]
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=place.parent)
 
 
@@ -73,6 +74,25 @@ def test_it_shows_what_changed_and_which_hook_did_it(place: Path) -> None:
     assert "geheim" not in done.stdout
     assert sorted(os.listdir(place)) == ["gone", "old"]
     assert (place / "old").read_text(encoding="utf-8") == "a\n"
+
+
+@pytest.mark.parametrize("option", ["--secret", "--env"])
+@pytest.mark.parametrize("value", ["it's-hush", "hush one\nhush two", "hush\tx\x1b", "hush"])
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_it_shows_no_secret_however_it_is_given_and_written(
+    place: Path, option: str, value: str, words: tuple[str, ...]
+) -> None:
+    hook = (
+        "#!/bin/sh\n# entrykit: secrets=OLD_PW,PW\n"
+        'echo "$PW" | tee {place}/users >"$ENTRYKIT_ENV/COPY"\n'
+        'printf %s "--pw=$PW" | tee "$ENTRYKIT_ARGS/x"\n'
+    )
+    configuration = place.parent / "entrykit.toml"
+    configuration.write_text(configuration.read_text() + 'deprecated = ["OLD_PW"]\n')
+    name = "OLD_PW" if option == "--env" else "PW"
+    done = try_hook(place, hook, option, f"{name}={value}", *words)
+    assert (done.returncode, "COPY" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert "hush" not in done.stdout
 
 
 def test_it_shows_the_same_as_json(place: Path) -> None:

@@ -89,6 +89,19 @@ def test_each_is_named_once_and_by_the_hook_that_left_it(entrypoint: Entrypoint)
     assert named(ended.lines) == [("10-loop.sh", ["10-loop.sh"]), ("20-b.sh", ["cat"])]
 
 
+def test_what_outlives_the_left_process_that_started_it_is_not_the_next_hooks(
+    pid1: Entrypoint,
+) -> None:
+    """Its line of ancestors is lost with that one; its session is not."""
+    go, on, fifo = (Fifo(pid1, name) for name in ("go", "on", "fifo"))
+    starts = f"(read line <'{go.path}'; cat '{fifo.path}' & echo $! >'{on.path}') &"
+    pid1.hooks.shell("10-starts.sh", starts)
+    is_orphan = "until grep -q '^PPid:.1$' /proc/$cat/status; do :; done"
+    pid1.hooks.shell("20-b.sh", f"echo >'{go.path}'", f"read cat <'{on.path}'", is_orphan)
+    ended = pid1.run("sh", "-c", fifo.ends())
+    assert named(ended.lines) == [("10-starts.sh", ["10-starts.sh"])]
+
+
 def test_a_failing_hook_that_the_start_goes_on_from_is_no_exception(
     entrypoint: Entrypoint,
 ) -> None:

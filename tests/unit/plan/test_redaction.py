@@ -42,16 +42,23 @@ def test_what_is_shorter_than_four_bytes_stays_lest_it_be_told() -> None:
     ("given", "shown"),
     [
         (b"postgres://me:pw@db/x", "postgres://***@db/x"),
-        (b"http://a/b me@c", "http://a/b me@c"),
-        (b"a http://me:p@w@h b://u@h", "a http://***@h b://***@h"),
+        (b"http://a/b me@c", "http://***@c"),
+        (b"a http://me:p@w@h b://u@h", "a http://***@h"),
         (b"postgres://me:p/w@db/x", "postgres://***@db/x"),
         (b"postgres://me:p w@db/x", "postgres://***@db/x"),
-        (b"--dsn=pg://me:p/w@db", "--dsn=pg://***@db"),
+        (b"postgres://me:p /w@db/x", "postgres://***@db/x"),
+        (b"postgres://me:p@/ w@db/x", "postgres://***@db/x"),
+        (b"postgres://me:p\n/w@db/x", "postgres://***@db/x"),
+        (b"--dsn=pg://me:p /w@db", "--dsn=pg://***@db"),
         (b"\xff", "\udcff"),
     ],
 )
 def test_who_stands_in_a_url_is_not_shown(given: bytes, shown: str) -> None:
     assert Redaction().shown(given) == shown
+
+
+def test_in_a_line_the_words_after_a_url_stay() -> None:
+    assert Redaction().line("see http://me:p@h or ask a@b") == "see http://***@h or ask a@b"
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,8 @@ def test_a_regular_expression_of_a_doubtful_form_gives_no_warning() -> None:
         (b"postgres://u:hu@sh@h/x", '"postgres://***@h/x"'),
         (b"http://hush@h/x", '"http://***@h/x"'),
         (b"u:hush@h:80", '"***@h:80"'),
+        (b"u:hush@h/x http://u@h", '"***@h"'),
+        (b"u:hush://x@h", '"***@h"'),
     ],
 )
 def test_a_value_is_shown_as_one_short_printable_line(value: bytes, shown: str) -> None:
