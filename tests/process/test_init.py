@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .inits import INITS, WITNESS, Make, parameter, ways
+from .inits import INITS, WITNESS, Make, children, parameter, ways
 from .starts import Entrypoint, Given, Running
 
 pytestmark = pytest.mark.namespace
@@ -322,11 +322,6 @@ def test_it_suspends_itself_with_the_command_and_goes_on_with_it(through: Make) 
     wait_for_state(command, "S", running)
     running.signal(signal.SIGTERM)
     assert running.end_promptly().status == 143
-
-
-def children(pid: int) -> list[int]:
-    """Return the children of a process."""
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def wait_for_state(pid: int, state: str, running: Running) -> None:
