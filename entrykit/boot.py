@@ -154,7 +154,7 @@ def run_hooks(this: Start, hooks: "list[Hook]") -> None:
 
     this.directories = changes.Directories()
     environment.protect_secrets(this.environment, this.settings.configuration, this.secrets)
-    hook.prepare()
+    hook.prepare(this)
     if any(one.user for one in hooks):
         from entrykit.steps import hook_user  # loaded already
 

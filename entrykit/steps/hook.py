@@ -24,9 +24,9 @@ _NOT_STARTED = "the command was not started"
 _KILL = 9
 
 
-def prepare() -> None:
+def prepare(start: "Start") -> None:
     """Note what runs before the first hook: it is no hook's."""
-    if posix.getpid() == 1 and spawn.has_children():
+    if spawn.has_orphans(start.orphans_parent):
         from entrykit.steps import left_over  # seldom
 
         left_over.note_all()
@@ -107,11 +107,11 @@ def _run(hook: "Hook", start: "Start", is_lost: "Callable[[], bool] | None" = No
             posix.close(report)
     if ending.stopped_by:
         raise signals.Stopped(ending.stopped_by, log.text(hook.name))
-    leaves_some = spawn.group_lives(child) or (posix.getpid() == 1 and spawn.has_children())
+    leaves_some = spawn.group_lives(child) or spawn.has_orphans(start.orphans_parent)
     if leaves_some:
         from entrykit.steps import left_over  # most hooks leave nothing
 
-        left_over.name(log.text(hook.name), child)
+        left_over.name(log.text(hook.name), child, start.orphans_parent)
     if ending.status or ending.timed_out or ending.lost:
         raise _failure(hook, ending, raw)
     try:

@@ -30,7 +30,8 @@ def stay(this: "Start") -> None:
     there cannot be a child.
     """
     configuration = this.settings.configuration
-    _prepare(configuration["parent_death_signal"])
+    own = posix.getpid()
+    this.orphans_parent = own if _prepare(configuration["parent_death_signal"]) else 0
     # A stop signal that is forwarded as another one ends the start all the same.
     rewrites = configuration["rewrite"]
     stops = [*configuration["stop_signals"], 2, 3, 15]
@@ -53,22 +54,27 @@ def stay(this: "Start") -> None:
         posix.close(terminal)
 
 
-def _prepare(parent_death_signal: int) -> None:
-    """Arrange what is the process's own, and stays with it: before the first orphan."""
+def _prepare(parent_death_signal: int) -> bool:
+    """Arrange what is the process's own, and stays with it: before the first orphan.
+
+    Tell whether it is the parent of orphans from now on.
+    """
     is_pid1 = posix.getpid() == 1
     if is_pid1 and not parent_death_signal:
-        return
+        return True
     from entrykit.system import kernel  # ctypes costs 8 ms
 
+    is_orphans_parent = is_pid1 or kernel.become_subreaper()
     if not is_pid1:
         whose = f"as process {posix.getpid()}, not PID 1, init"
-        if kernel.become_subreaper():
+        if is_orphans_parent:
             log.info(f"{whose} reaps orphans as a subreaper")
         else:
             hint = "install the full python3, or start it as PID 1"
             log.warn(f"{whose} cannot reap orphans: it is no subreaper", hint=hint)
     if parent_death_signal:
         kernel.set_parent_death_signal(parent_death_signal)
+    return is_orphans_parent
 
 
 def _report_pipe() -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Left-over processes: what a hook leaves running is named in the log, once.
 
-PID 1 sees all of them: whatever loses its parent becomes its child, and what descends from it and
-was not there before the hook is the hook's. Elsewhere an orphan goes to another process. What is
+A PID 1, or the init that the start is a child of, gets all of them: whatever loses its parent
+becomes its child, and what descends from it and was not there before the hook is the hook's.
+Elsewhere an orphan goes to another process. What is
 left in the hook's session is still known by that; what has left it (setsid(2)) is not.
 
 Loaded where a hook has left some running: builtin modules only.
@@ -37,13 +38,20 @@ def note(number: int) -> None:
         _known[number] = table[number].began
 
 
-def name(where: str, session: int) -> None:
-    """Name what the hook of this session, `where` in the log, has left running."""
+def name(where: str, session: int, orphans_parent: int) -> None:
+    """Name what the hook of this session, `where` in the log, has left running.
+
+    `orphans_parent` is the process that orphans go to, 0 where that is not known.
+    """
     table = processes.table()
     if not table:
         log.info("leaves processes running, which have no names without /proc", where)
         return
-    left = [process for _, process in sorted(table.items()) if _is_new(process, session, table)]
+    left = [
+        process
+        for _, process in sorted(table.items())
+        if _is_new(process, session, orphans_parent, table)
+    ]
     if not left:
         return
     _sessions.add(session)
@@ -54,15 +62,19 @@ def name(where: str, session: int) -> None:
     log.info(f"leaves running: {', '.join(named)}", where)
 
 
-def _is_new(process: "Process", session: int, table: "dict[int, Process]") -> bool:
+def _is_new(
+    process: "Process", session: int, orphans_parent: int, table: "dict[int, Process]"
+) -> bool:
     """Tell whether a process runs, is what the hook of this session has left, and not known."""
     own = posix.getpid()
-    if not process.runs or process.number == own:
+    if not process.runs or process.number in (own, orphans_parent):
         return False
     is_hooks = False
     for ancestor in _line(process, table):
+        if ancestor.number == orphans_parent:
+            return True
         if ancestor.number == own:
-            return is_hooks or own == 1
+            return is_hooks
         if _known.get(ancestor.number) == ancestor.began or ancestor.session in _sessions:
             return False
         is_hooks = is_hooks or ancestor.session == session

@@ -36,13 +36,15 @@ class Start:
     `directories` are there from the first hook on; `following` are those after the one
     that runs. `identity` is whom to step down to, None where the user stays; `keeps_home` says
     that a hook has changed HOME. `init_report` is the descriptor by which the init learns what
-    becomes of the command, -1 where there is none. Where hooks have users, `views` are what those
-    of each uid see, None for those of the start's own, and `users_directories` theirs.
+    becomes of the command, -1 where there is none. `orphans_parent` is the process to which all
+    goes that a hook leaves behind: this one as PID 1, or the init; 0 where that is not known.
+    Where hooks have users, `views` are what those of each uid see, None for those of the start's
+    own, and `users_directories` theirs.
     """
 
     __slots__ = (
         "command", "directories", "following", "identity", "inherited", "init_report", "keeps_home",
-        "secrets", "settings", "users_directories", "views",
+        "orphans_parent", "secrets", "settings", "users_directories", "views",
     )  # fmt: skip
 
     def __init__(self, inherited: "Inherited", settings: "Settings", command: "Command") -> None:
@@ -55,6 +57,7 @@ class Start:
         self.identity: Identity | None = None
         self.keeps_home = False
         self.init_report = -1
+        self.orphans_parent = 1 if posix.getpid() == 1 else 0
         self.views: dict[int | None, View] = {}
         self.users_directories: dict[tuple[int, int], UserDirectories] = {}
 

@@ -15,7 +15,7 @@ Imported by every start: builtin modules only.
 import posix
 import time
 
-from entrykit.system import log, signals
+from entrykit.system import files, log, signals
 from entrykit.system.errors import SIGNALLED, StartError
 
 TYPE_CHECKING = False
@@ -184,6 +184,15 @@ def has_children() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def has_orphans(parent: int) -> bool:
+    """Tell whether their parent, this process or its own one, has children beside it; 0: none."""
+    own = posix.getpid()
+    if parent in (0, own):
+        return parent == own and has_children()
+    numbers = files.read_kernel_file(f"/proc/{parent}/task/{parent}/children") or b""
+    return bool({*numbers.split()} - {b"%d" % own})
 
 
 def _reap(child: int) -> int | None:

@@ -12,6 +12,7 @@ import pytest
 
 import entrykit
 
+from .inits import OWN, Make, parameter, ways
 from .probe import Probe
 from .starts import SEARCH_PATH, Entrypoint
 
@@ -89,6 +90,12 @@ def entrypoint(
 def pid1(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Entrypoint]:
     """Start in each way as PID 1."""
     yield from _entrypoint(request.param, tmp_path, launcher)
+
+
+@pytest.fixture(params=[parameter(one) for one in OWN])
+def own(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Make]:
+    """Start by entrykit's init, by `entrykit run` and a launcher."""
+    yield from ways(request, tmp_path, launcher)
 
 
 @pytest.fixture

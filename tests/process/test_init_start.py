@@ -6,12 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from .inits import OWN, WITNESS, Make, parameter, ways
+from .inits import WITNESS, Make, children
 from .starts import SEARCH_PATH, Given, Running, given_environment, own_environment
 from .test_init import (
     FAULTS,
@@ -19,7 +19,6 @@ from .test_init import (
     REALTIME,
     STANDARD,
     STOPS,
-    children,
     python,
     said,
     wait_for_state,
@@ -33,12 +32,6 @@ SECRET = b"TOKEN=hush-hush-hush"
 AT_ONCE = 4
 # One TERM does not end it.
 HOLDS_OUT = LEAVES.replace("time.sleep(float(sys.argv[1]))", "signal.pause()")
-
-
-@pytest.fixture(params=[parameter(one) for one in OWN])
-def own(request: pytest.FixtureRequest, tmp_path: Path, launcher: Path) -> Iterator[Make]:
-    """Start by entrykit's init, by `entrykit run` and a launcher."""
-    yield from ways(request, tmp_path, launcher)
 
 
 @pytest.fixture

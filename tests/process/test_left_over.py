@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from .inits import Make
 from .starts import Entrypoint, Running
 
 # In a shell: until what was put into the background last is the program that it is to be.
@@ -59,6 +60,18 @@ def test_what_a_hook_leaves_is_named_with_the_hook(entrypoint: Entrypoint, name:
     entrypoint.hooks.add("30-next.py", "print('next')\n")
     ended = entrypoint.run("sh", "-c", fifo.ends())
     assert named(ended.lines) == [(name, ["cat"])]
+
+
+@pytest.mark.parametrize("name", FAR_AWAY)
+@pytest.mark.parametrize("place", ["pid1", "subreaper"])
+@pytest.mark.namespace
+def test_behind_an_init_it_is_seen_too(own: Make, name: str, place: str) -> None:
+    start = own(is_pid1=place == "pid1")
+    fifo = Fifo(start)
+    start.hooks.add(name, FAR_AWAY[name].format(fifo=str(fifo.path)))
+    start.hooks.shell("20-next.sh", "echo next")
+    start.hooks.add("30-next.py", "print('next')\n")
+    assert named(start.run("sh", "-c", fifo.ends()).lines) == [(name, ["cat"])]
 
 
 @pytest.mark.parametrize("name", FAR_AWAY)
