@@ -47,6 +47,7 @@ def stay(this: "Start") -> None:
         _become_init(this, _told(configuration, child, reading, terminal))
     posix.close(reading)
     posix.setpgid(0, 0)
+    _take_sockets_over(this, own)
     if terminal >= 0:
         if has_terminal:
             # SIGTTOU is blocked, so this is allowed from the background.
@@ -75,6 +76,12 @@ def _prepare(parent_death_signal: int) -> bool:
     if parent_death_signal:
         kernel.set_parent_death_signal(parent_death_signal)
     return is_orphans_parent
+
+
+def _take_sockets_over(this: "Start", init: int) -> None:
+    """Let the sockets that the init was given be the command's (sd_listen_fds(3))."""
+    if this.environment.get(b"LISTEN_PID") == b"%d" % init:
+        this.environment.set(b"LISTEN_PID", b"%d" % posix.getpid())
 
 
 def _report_pipe() -> tuple[int, int]:

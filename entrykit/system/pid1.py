@@ -270,14 +270,13 @@ def end_what_is_left(this: "Init") -> None:
     everything = blockable()
     deadline = time.monotonic() + this["grace_seconds"]
     stops = (_signal.SIGTERM, _signal.SIGINT, _signal.SIGQUIT)
-    while has_children():
+    while has_some_to_end():
         remaining = deadline - time.monotonic()
         taken = _signal.sigtimedwait(everything, max(remaining, 0))
         if taken is None or taken.si_signo in stops:
             break
-    # Of another user, it is not to be killed, and the end of a PID 1 kills it all the same.
     deadline = time.monotonic() + 1
-    while has_children() and time.monotonic() < deadline and signal_all(this, _signal.SIGKILL):
+    while has_some_to_end() and time.monotonic() < deadline and signal_all(this, _signal.SIGKILL):
         _signal.sigtimedwait((_signal.SIGCHLD,), 0.1)
 
 
@@ -289,6 +288,23 @@ def has_children() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def has_some_to_end() -> bool:
+    """Tell whether there are children left, and anybody among what is left whom this may end.
+
+    What a hook of another user has left may not be signalled; the end of a PID 1 kills it too.
+    """
+    if not has_children():
+        return False
+    left = descendants()
+    for pid in left:
+        try:
+            posix.kill(pid, 0)
+        except OSError:
+            continue
+        return True
+    return not left
 
 
 def signal_all(this: "Init", number: int) -> bool:

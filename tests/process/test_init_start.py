@@ -221,6 +221,21 @@ def test_it_takes_the_ids_of_the_command_and_still_forwards(own: Make, python: s
     assert running.end_promptly().status == 0
 
 
+@pytest.mark.root
+def test_what_it_may_not_signal_is_not_waited_for(own: Make) -> None:
+    """A root hook's, where the command has another user: it ends with PID 1, by the kernel."""
+    entrypoint = own("user")
+    entrypoint.hooks.shell("10-leaves.sh", "sleep 300 &")
+    script = "(trap 'echo told >&2; exit' TERM; echo ready >&2; while :; do sleep 0.05; done) &"
+    running = entrypoint.start("sh", "-c", f"{script} read line; exit 3", stdin=subprocess.PIPE)
+    running.wait_for("ready")
+    assert running.process.stdin is not None
+    running.process.stdin.close()
+    running.process.stdin = None
+    ended = running.end_promptly()
+    assert (ended.status, ended.last_line) == (3, "told")
+
+
 def test_it_needs_no_proc(own: Make) -> None:
     entrypoint = own()
     entrypoint.words = ["/bin/sh", "-c", 'umount -l /proc && exec "$@"', "sh", *entrypoint.words]
@@ -237,6 +252,16 @@ def test_the_command_has_the_streams_alone(own: Make) -> None:
     assert running.process.stdout.read() == b""
     running.signal(signal.SIGTERM)
     assert running.end_promptly().status == 143
+
+
+def test_sockets_that_it_was_given_are_the_commands(own: Make) -> None:
+    """LISTEN_PID says whose they are (sd_listen_fds(3)); another process's it stays."""
+    script = 'test "$LISTEN_PID" = $$ && test "$LISTEN_FDS" = 1 && test -e /proc/self/fd/3'
+    given = Given(descriptors={3: Path("/dev/null")})
+    for pid, status in ((b"1", 0), (b"2000000", 1)):
+        entries = (b"LISTEN_FDS=1", b"LISTEN_PID=" + pid)
+        ended = own().run("sh", "-c", script, given=given_environment(*entries, base=given))
+        assert ended.status == status
 
 
 def test_the_command_gets_no_descriptor_of_the_inits(own: Make) -> None:
