@@ -150,6 +150,10 @@ def _become_init(this: "Start", told: "Init") -> None:
         try:
             _execute(this, told)
         except OSError as error:
+            import _signal  # seldom
+
+            # The kernel has sent it where files are to be smaller (setrlimit(2)): no command's.
+            _signal.sigtimedwait((_signal.SIGXFSZ,), 0)
             log.debug(f"the init stays in the start's interpreter: {os_reason(error)}")
         pid1.main(told)
     finally:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -252,6 +253,12 @@ def test_the_command_has_the_streams_alone(own: Make) -> None:
     assert running.process.stdout.read() == b""
     running.signal(signal.SIGTERM)
     assert running.end_promptly().status == 143
+
+
+def test_a_limit_of_file_sizes_does_not_matter(own: Make) -> None:
+    """The kernel sends XFSZ to who would write more, which is not the command."""
+    given = Given(limits={resource.RLIMIT_FSIZE: 0})
+    assert own().run("sh", "-c", "exit 6", given=given).status == 6
 
 
 def test_sockets_that_it_was_given_are_the_commands(own: Make) -> None:
