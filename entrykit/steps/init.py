@@ -15,9 +15,13 @@ from entrykit.system.errors import CANNOT_EXECUTE, StartError, os_reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
+
     from entrykit.settings.record import Configuration
     from entrykit.steps.state import Start
     from entrykit.system.pid1 import Init
+else:
+    import _signal
 
 # What an interpreter that was built with a shared library needs, perhaps; nothing else is passed.
 _LOADER_VARIABLE = b"LD_LIBRARY_PATH"
@@ -150,8 +154,6 @@ def _become_init(this: "Start", told: "Init") -> None:
         try:
             _execute(this, told)
         except OSError as error:
-            import _signal  # seldom
-
             # The kernel has sent it where files are to be smaller (setrlimit(2)): no command's.
             _signal.sigtimedwait((_signal.SIGXFSZ,), 0)
             log.debug(f"the init stays in the start's interpreter: {os_reason(error)}")
