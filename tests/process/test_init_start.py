@@ -223,6 +223,22 @@ def test_it_takes_the_ids_of_the_command_and_still_forwards(own: Make, python: s
 
 
 @pytest.mark.root
+def test_the_parents_end_is_told_to_a_command_of_another_user(own: Make, python: str) -> None:
+    """The kernel forgets what was asked for when the ids change."""
+    entrypoint = own("death signal", "user", is_pid1=False)
+    parent = ["/bin/sh", "-c", '"$@" & read line', "sh"]
+    entrypoint.words = [*parent, *entrypoint.words]
+    running = entrypoint.start(
+        python, "-IS", "-c", Path(WITNESS[-1]).read_text(), stdin=subprocess.PIPE
+    )
+    running.wait_for("ready")
+    assert running.process.stdin is not None
+    running.process.stdin.close()
+    running.process.stdin = None
+    running.wait_for("10")
+
+
+@pytest.mark.root
 def test_what_it_may_not_signal_is_not_waited_for(own: Make) -> None:
     """A root hook's, where the command has another user: it ends with PID 1, by the kernel."""
     entrypoint = own("user")
