@@ -74,6 +74,7 @@ OWN = (
         },
     ),
 )
+_IN_DIRECTORY = "it stays in the directory that it was started in"
 _NO_OPTION = "it has no such option"
 _NO_SUBREAPER = "it never is a subreaper"
 _NO_TERM = "what is left gets no TERM: the kernel kills it with the namespace"
@@ -103,6 +104,7 @@ PEERS = (
             "test_a_fault_that_was_sent_arrives": "it leaves them to the kernel",
             "test_a_signal_is_rewritten_or_dropped_as_told": _NO_OPTION,
             "test_it_does_not_wake_up_while_it_waits": "it wakes up every second",
+            "test_it_keeps_no_directory_busy": _IN_DIRECTORY,
             "test_it_suspends_itself_with_the_command_and_goes_on_with_it": _NOT_SUSPENDED,
             "test_sigchld_that_was_inherited_ignored_does_not_matter": _NOBODY,
             "test_sigchld_that_was_sent_arrives": _SIGCHLD,
@@ -154,6 +156,7 @@ PEERS = (
             "test_a_command_that_cannot_run_has_the_status_of_a_shell": _OWN_STATUS,
             "test_a_fault_that_was_sent_arrives": "it leaves them to the kernel",
             "test_a_signal_is_rewritten_or_dropped_as_told": _NO_OPTION,
+            "test_it_keeps_no_directory_busy": _IN_DIRECTORY,
             "test_it_suspends_itself_with_the_command_and_goes_on_with_it": _NOT_SUSPENDED,
             "test_its_parents_end_sends_the_signal_that_was_asked_for": _NO_OPTION,
             "test_sigchld_that_was_inherited_ignored_does_not_matter": _NOBODY,

@@ -141,6 +141,16 @@ def test_sigchld_that_was_sent_arrives(through: Make) -> None:
     assert_arrive(through(), [signal.SIGCHLD])
 
 
+def test_it_keeps_no_directory_busy(through: Make, tmp_path: Path) -> None:
+    """The command stays where it was started; the init does not."""
+    given = Given(directory=tmp_path)
+    running = through().start("sh", "-c", "pwd >&2; exec sleep 300", given=given)
+    running.wait_for(str(tmp_path))
+    wait_until_idle(running)
+    assert Path(f"/proc/{running.pid}/cwd").readlink() == Path("/")
+    running.signal(signal.SIGKILL)
+
+
 def test_many_signals_at_once_arrive(through: Make) -> None:
     """Each as often as it was sent, where the kernel keeps them all."""
     running = through().start(*WITNESS)
