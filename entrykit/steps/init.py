@@ -154,9 +154,13 @@ def _become_init(this: "Start", told: "Init") -> None:
         try:
             _execute(this, told)
         except OSError as error:
+            log.debug(f"the init stays in the start's interpreter: {os_reason(error)}")
+            from entrykit.system import secrets  # the other one holds none
+
+            secrets.wipe_environment()
+            secrets.forbid_inspection()
             # The kernel has sent it where files are to be smaller (setrlimit(2)): no command's.
             _signal.sigtimedwait((_signal.SIGXFSZ,), 0)
-            log.debug(f"the init stays in the start's interpreter: {os_reason(error)}")
         pid1.main(told)
     finally:
         posix._exit(70)  # noqa: SLF001 - its public name
