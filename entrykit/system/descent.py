@@ -94,6 +94,11 @@ def make_directory(within: int, name: bytes, mode: int, owner: int = -1, group: 
         posix.close(made)
 
 
+def is_trusted(uid: int) -> bool:
+    """Tell whether a uid is root's, this process's, or stands for those of outside."""
+    return uid in (0, posix.geteuid()) or _is_outside(uid)
+
+
 def _names(path: bytes) -> list[bytes]:
     """Return the names in a path, the first of them last."""
     return [name for name in path.split(b"/") if name not in (b"", b".")][::-1]
@@ -116,16 +121,12 @@ def _open(name: bytes, within: int, make_mode: int) -> int:
 def _may_follow(link: posix.stat_result, directory: int) -> bool:
     """Tell whether nobody but root and this user can have put a link into a directory."""
     status = posix.fstat(directory)
-    if not (_is_trusted(link.st_uid) and _is_trusted(status.st_uid)):
+    if not (is_trusted(link.st_uid) and is_trusted(status.st_uid)):
         return False
     if status.st_mode & _OTHERS_WRITE:
         return False
     has_group = status.st_mode & _GROUP_WRITES
     return not has_group or (posix.geteuid() != 0 and status.st_gid == posix.getegid())
-
-
-def _is_trusted(uid: int) -> bool:
-    return uid in (0, posix.geteuid()) or _is_outside(uid)
 
 
 def _is_outside(uid: int) -> bool:

@@ -25,7 +25,7 @@ def mend() -> str:
     """
     user = posix.geteuid()
     if user == 0:
-        return "mount one that root can write, and others only with the sticky bit: --tmpfs /tmp"
+        return "mount one of root's, that others can write only with the sticky bit: --tmpfs /tmp"
     return f"let uid {user} write to one: for instance --tmpfs /tmp, or --tmpfs /run:uid={user}"
 
 
@@ -79,14 +79,21 @@ def _may_use(parent: bytes) -> bool:
 
     An emptyDir volume of Kubernetes is of mode 0777, without the sticky bit: a process of another
     container could put its own directory into the place, and root would do what is asked for there.
+    So could whoever owns it (`--tmpfs /run:uid=1500`), which the sticky bit does not hold up.
     """
     if posix.geteuid() != 0:
         return True
     try:
-        mode = posix.stat(parent).st_mode
+        status = posix.stat(parent)
     except OSError:
         return False
-    return not mode & _OTHERS_WRITE or bool(mode & _STICKY)
+    if status.st_mode & _OTHERS_WRITE and not status.st_mode & _STICKY:
+        return False
+    if status.st_uid == 0:
+        return True
+    from entrykit.system import descent  # seldom
+
+    return descent.is_trusted(status.st_uid)
 
 
 def _claim_first_choice(path: bytes) -> bool:

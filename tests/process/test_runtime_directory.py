@@ -123,13 +123,31 @@ def test_what_a_hook_has_made_for_the_command_stays(pid1: Entrypoint) -> None:
 
 @pytest.mark.root
 @pytest.mark.parametrize(
-    ("mode", "parent"),
-    [("1777", "/run/"), ("777", "/dev/shm/"), ("775", "/dev/shm/")],  # noqa: S108 - as above
+    ("makes", "parent"),
+    [
+        ("chmod 1777", "/run/"),
+        ("chmod 777", "/dev/shm/"),  # noqa: S108 - as above
+        ("chmod 775", "/dev/shm/"),  # noqa: S108
+        ("chown 1500", "/dev/shm/"),  # noqa: S108
+        ("chmod 1777 /run; chown 1500", "/dev/shm/"),  # noqa: S108
+    ],
 )
 def test_root_makes_it_where_nobody_else_can_replace_it(
-    pid1: Entrypoint, mode: str, parent: str
+    pid1: Entrypoint, makes: str, parent: str
 ) -> None:
-    within_a_shell(pid1, f'chmod {mode} /run && exec "$@"')
+    within_a_shell(pid1, f'{makes} /run && exec "$@"')
     pid1.hooks.shell("10-asks.sh", 'echo "$ENTRYKIT_ENV"')
     ended = pid1.run("true")
     assert said(ended.lines)[0].startswith(f"{parent}entrykit"), ended.lines
+
+
+@pytest.mark.others
+@pytest.mark.namespace
+def test_root_of_a_user_namespace_makes_it_in_what_is_roots_outside(root: Entrypoint) -> None:
+    if root.is_pid1 or root.words[0] == "setpriv":
+        return
+    ids = ("setpriv", "--reuid=1500", "--regid=1500", "--clear-groups")
+    root.words = [*ids, "unshare", "--user", "--map-root-user", *root.words]
+    root.hooks.shell("10-asks.sh", 'echo "$ENTRYKIT_ENV"')
+    ended = root.run("true")
+    assert said(ended.lines)[0].startswith("/dev/shm/entrykit"), ended.lines  # noqa: S108
