@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from entrykit.settings.record import Configuration
     from entrykit.steps.configure import Settings
     from entrykit.steps.search import Listing
+    from entrykit.steps.state import Rights
     from entrykit.system.users import Identity
 
     # A file's directory, its status or why that cannot be had, and whether its mode says nothing.
@@ -68,6 +69,12 @@ class Hook:
         """Return the uid of another user that it runs as, None for the start's own."""
         identity = self.identity
         return None if identity is None or identity.uid == posix.getuid() else identity.uid
+
+    @property
+    def rights(self) -> "Rights | None":
+        """Return the uid and the groups of another user that it runs as, None as `uid`."""
+        uid, identity = self.uid, self.identity
+        return None if uid is None or identity is None else (uid, identity.groups)
 
 
 class Discovery:

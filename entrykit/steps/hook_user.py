@@ -1,10 +1,10 @@
 """Hooks with `user=`: with whose ids a hook runs, and what of it reaches whom.
 
-No ladder: what such a hook asks for is made for the command and for the hooks of the same uid. A
-hook of the start's own user, and one of a third, sees neither its variables nor its words: a PATH
-or an LD_PRELOAD of its making would let it run what it likes with their rights. So each user has a
-view of its own of the environment and the command (state.View). What the start's own hooks ask for
-is in all of them.
+No ladder: what such a hook asks for is made for the command and for the hooks of the same uid that
+have no other groups. A hook of the start's own user, one of a third, and one with a group more sees
+neither its variables nor its words: a PATH or an LD_PRELOAD of its making would let it run what it
+likes with their rights. So each user has a view of its own of the environment and the command
+(state.View). What the start's own hooks ask for is in all of them.
 
 And nothing that such a hook can write to is followed or believed: its directories are read with
 its own rights, its report is read as text.
@@ -95,7 +95,7 @@ def prepare(start: "Start", hooks: "list[Hook]") -> None:
     say_kept(hooks)
     if problems := refusals(hooks):
         raise errors.together(problems, errors.CANNOT_EXECUTE)
-    for key in (None, *(one.identity.uid for one in hooks if one.identity is not None)):
+    for key in {None, *(one.rights for one in hooks)}:
         start.views[key] = View(
             copied_environment(start.environment), copied_command(start.command)
         )

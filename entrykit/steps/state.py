@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from entrykit.steps.inherited import Environment, Inherited
     from entrykit.system.users import Identity
 
+    # Of a hook with another user: its uid, and all its groups.
+    Rights = tuple[int, tuple[int, ...]]
+
 
 class View:
     """Environment and command as the hooks of one user see them."""
@@ -38,8 +41,8 @@ class Start:
     that a hook has changed HOME. `init_report` is the descriptor by which the init learns what
     becomes of the command, -1 where there is none. `orphans_parent` is the process to which all
     goes that a hook leaves behind: this one as PID 1, or the init; 0 where that is not known.
-    Where hooks have users, `views` are what those of each uid see, None for those of the start's
-    own, and `users_directories` theirs.
+    Where hooks have users, `views` are what those of each uid and groups see, None for those of the
+    start's own, and `users_directories` theirs.
     """
 
     __slots__ = (
@@ -58,7 +61,7 @@ class Start:
         self.keeps_home = False
         self.init_report = -1
         self.orphans_parent = 1 if posix.getpid() == 1 else 0
-        self.views: dict[int | None, View] = {}
+        self.views: dict[Rights | None, View] = {}
         self.users_directories: dict[tuple[int, int], UserDirectories] = {}
 
     def close(self) -> None:
@@ -129,8 +132,7 @@ class Start:
 
         All of it, where no hook has another user.
         """
-        uid = None if hook is None else hook.uid
-        return self.views.get(uid, self)
+        return self.views.get(hook.rights if hook else None, self)
 
     def directories_of(self, hook: "Hook") -> "Directories":
         """Return the directories in which a hook asks for changes, made or not yet."""
@@ -166,15 +168,15 @@ class Start:
         """Make a hook's changes, all or none. Raises StartError, status 78.
 
         For the command, and for the hooks that are to see them: those of the start's own hooks all,
-        those of another user's hooks the ones of the same uid.
+        those of another user's hooks the ones of the same uid that have no other groups.
         """
         command = self.command
         if changes.command is not None:
             command = commands.complete(changes.command, self.settings.program)
         if changes.options and not command.program:
             raise self._no_place_for_options(command)
-        uid = None if hook is None else hook.uid
-        seeing = [view for key, view in self.views.items() if uid in (None, key)]
+        own = hook.rights if hook else None
+        seeing = [view for key, view in self.views.items() if _has_no_more(key, own)]
         self._change(self, changes)
         for view in seeing:
             self._change(view, changes)
@@ -202,3 +204,10 @@ class Start:
             message = f"asks for options for {name}, but no program is configured"
         hint = "options need a `program` to stand after; arguments go to the end of any command"
         return StartError(message, hint=hint)
+
+
+def _has_no_more(rights: "Rights | None", own: "Rights | None") -> bool:
+    """Tell whether who has `rights` could do nothing that who has `own` cannot; None: all."""
+    if rights is None or own is None:
+        return own is None
+    return rights[0] == own[0] and set(rights[1]) <= set(own[1])

@@ -131,6 +131,15 @@ def test_what_it_asks_for_is_kept_from_hooks_with_other_ids(root: Entrypoint, ho
     assert root.run("sh", "-c", SEES, "sh").stdout == b"1 unset /evil / 0\n"
 
 
+def test_what_it_asks_for_is_kept_from_hooks_of_its_uid_with_more_groups(root: Entrypoint) -> None:
+    add(root, "10-a.sh", "1500:1600", "echo 1 >$ENTRYKIT_ENV/A")
+    for number, user in enumerate(("1500:0", "1500", "1500:1600"), 2):
+        add(root, f"{number}0-x.sh", user, "echo $(id -g) ${A-unset}; echo 2 >$ENTRYKIT_ENV/B")
+    add(root, "50-y.sh", "1500:1600", "echo ${B-unset}")
+    shown = said(root.run("true").lines)
+    assert shown == ["0 unset", "0 unset", "1600 1", "2"]
+
+
 def test_what_it_makes_of_the_command_is_kept_from_them_too(root: Entrypoint) -> None:
     shows = 'echo "$ENTRYKIT_PROGRAM $*"'
     add(

@@ -36,7 +36,7 @@ def start() -> Start:
     configuration["program"] = [PROGRAM.decode()]
     settings = Settings({}, configuration)
     this = Start(inherited, settings, command.complete([b"-v"], [PROGRAM]))
-    for key in (None, 1, 2):
+    for key in (None, (1, (1,)), (2, (2,))):
         this.views[key] = View(
             hook_user.copied_environment(this.environment),
             hook_user.copied_command(this.command),
