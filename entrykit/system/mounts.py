@@ -40,6 +40,19 @@ class Mount:
             return False
         return _is_below(other.source.rstrip(b"/") + inner, self.source.rstrip(b"/") + self.root)
 
+    def may_name(self, other: "Mount", status: posix.stat_result) -> bool:
+        """Tell whether a file of another mount may have a name in this one: link(2).
+
+        Of this file system, and no mount of a single other file, as an engine's /etc/hosts is.
+        """
+        if self.device != other.device and not (self.source and other.source):
+            return False
+        try:
+            point = posix.stat(self.point)
+        except OSError:
+            return True
+        return files.is_directory(point.st_mode) or point.st_ino == status.st_ino
+
 
 def read() -> dict[int, Mount]:
     """Return the mounts by their ids; none where the kernel does not tell."""
@@ -73,6 +86,8 @@ def id_of_open(descriptor: int) -> int:
 def is_read_only(path: bytes) -> bool:
     """Tell whether nothing can be changed at a path, whatever mount shows it. Raises OSError.
 
+    A file with several names can be where a writable mount may show one of them.
+
     Not by the mount table alone: a file system that fell back to read-only says it here.
     """
     if not posix.statvfs(path).f_flag & _READ_ONLY:
@@ -81,7 +96,13 @@ def is_read_only(path: bytes) -> bool:
     own = mounts.get(id_of(path))
     if own is None:
         return False
-    return not any(mount.is_writable and mount.shows(own, path) for mount in mounts.values())
+    writable = [mount for mount in mounts.values() if mount.is_writable]
+    if any(mount.shows(own, path) for mount in writable):
+        return False
+    status = posix.lstat(path)
+    if files.is_directory(status.st_mode) or status.st_nlink < 2:
+        return True
+    return not any(mount.may_name(own, status) for mount in writable)
 
 
 def _is_below(path: bytes, directory: bytes) -> bool:

@@ -9,7 +9,8 @@ directory can put another file or directory into the place of one in it. Its rul
 - In a sticky directory nobody replaces another's directory. A file or a link there may have been
   put there by anybody: moved or linked to, neither of which needs to own it (rename(2), link(2)).
 - A mount point cannot be removed or renamed (rename(2), EBUSY).
-- What is mounted read-only cannot be changed, unless another mount shows it writable.
+- What is mounted read-only cannot be changed, unless another mount shows it writable, by this or
+  another name (link(2)).
 
 It asks by path, one name after the other. A descriptor of what is read would tell no more: what a
 user cannot change now, that user could not change before and cannot later, since it takes another

@@ -325,6 +325,40 @@ umount "$T/inner"
 
 
 @pytest.mark.namespace
+@pytest.mark.parametrize(
+    ("second_name", "shown", "writable"),
+    [
+        ("data/x", "data", {"hooks/hook"}),
+        ("data/x", "data/x", {"hooks/hook"}),
+        ("data/x", "data/y", set()),
+        ("data/x", "", set()),
+        ("", "data", set()),
+    ],
+)
+def test_a_read_only_mount_is_no_excuse_for_what_may_have_a_name_in_another(
+    mounted: Callable[..., set[str]],
+    tmp_path: Path,
+    second_name: str,
+    shown: str,
+    writable: set[str],
+) -> None:
+    """`shown` is what another mount shows, which can be written to."""
+    (tmp_path / "file").touch()
+    target = "file" if "/" in shown else "other"
+    script = f"""
+mount -t tmpfs -o mode=755 none "$T/inner"
+mkdir "$T/inner/hooks" "$T/inner/data"; echo >"$T/inner/hooks/hook"; echo >"$T/inner/data/y"
+chmod 666 "$T/inner/hooks/hook"
+[ -z "{second_name}" ] || ln "$T/inner/hooks/hook" "$T/inner/{second_name}"
+mount --bind "$T/inner/hooks" "$T/hooks"
+{READ_ONLY}
+[ -z "{shown}" ] || mount --bind "$T/inner/{shown}" "$T/{target}"
+umount "$T/inner"
+"""
+    assert mounted(script, "hooks/hook") == writable
+
+
+@pytest.mark.namespace
 def test_a_mount_point_in_a_writable_directory_stays_where_it_is(
     mounted: Callable[..., set[str]],
 ) -> None:
