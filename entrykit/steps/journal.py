@@ -85,6 +85,8 @@ class Journal:
 
         Raises StartError, status 78, where it must not run.
         """
+        import fcntl  # noqa: F401 - as in `finish`; a file, not a builtin, in some interpreters
+
         return _as_user(self._keeper, self._enter)
 
     def look(self) -> "Entry | None":
@@ -101,6 +103,10 @@ class Journal:
 
     def finish(self) -> None:
         """Write that the hook is done, as soon as the disk holds what it has made."""
+        from entrykit.system import kernel  # once in the life of a volume
+
+        # The hook's user may be unable to read the files of either.
+        kernel.load()
         _as_user(self._keeper, self._finish)
 
     def leave(self, *, is_done: bool) -> None:
@@ -235,7 +241,7 @@ class Journal:
 
         Raises OSError, BlockingIOError where somebody has the lock.
         """
-        import fcntl  # a file, not a builtin, in some interpreters
+        import fcntl  # loaded already
 
         opened = writing.open_lock(self._lock_path)
         try:
@@ -336,7 +342,7 @@ def _is_closed(directory: bytes) -> bool:
 
 def _sync(path: bytes) -> None:
     """Let the disk hold what lies on the file system of a path. Raises StartError."""
-    from entrykit.system import kernel  # once in the life of a volume
+    from entrykit.system import kernel  # loaded already
 
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC | posix.O_NONBLOCK)

@@ -5,7 +5,9 @@ can then neither give away a directory, nor read another user's, nor end its pro
 """
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -320,6 +322,24 @@ def test_it_runs_once_on_a_volume_of_its_users(root: Entrypoint) -> None:
     assert f"entrykit: 10-a.sh: emptied {volume}/made" in ended.lines
     assert "f" not in said(ended.lines)
     add(root, "10-a.sh", settings, f"mkdir -p {volume}/made; echo x >{volume}/made/f")
+    assert root.run("echo", "first").stdout == b"first\n"
+    ended = root.run("echo", "second")
+    assert (ended.status, ended.stdout) == (0, b"second\n")
+    assert "was done on" in ended.last_line
+
+
+def test_it_runs_once_where_its_user_cannot_read_entrykit(
+    root: Entrypoint, open_site: Path
+) -> None:
+    closed = root.scratch / "closed"
+    shutil.copytree(open_site, closed)
+    closed.chmod(0o700)
+    root.environment["PYTHONPATH"] = str(closed)
+    volume = root.scratch / "volume"
+    volume.mkdir(mode=0o700)
+    os.chown(volume, UID, UID)
+    root.configure("[once]", f'journal = "{volume}/once"')
+    add(root, "10-a.sh", f"{USER} once=make makes={volume}/made", f"echo x >{volume}/made")
     assert root.run("echo", "first").stdout == b"first\n"
     ended = root.run("echo", "second")
     assert (ended.status, ended.stdout) == (0, b"second\n")
