@@ -226,30 +226,30 @@ def _check_is_free(path: bytes) -> None:
         raise StartError(f"{log.text(path)} is there already", hint="add a user to it with `add`")
 
 
-def _check_is_own(path: bytes) -> os.stat_result:
-    """Return a file's status. Raises StartError where it is missing, a link, or another user's.
+def _check_is_own(path: bytes) -> None:
+    """Raise StartError where a file is missing, a link, or another user's.
 
     To go where a link leads would write into a directory that nobody named.
     """
     try:
-        status = os.lstat(path)
+        status, place = os.lstat(path), os.path.realpath(path)
     except FileNotFoundError:
         message = f"cannot read {log.text(path)}: no such file or directory"
         raise StartError(message, hint="make it with `create`") from None
     except OSError as error:
         raise files.cannot("read", path, error) from None
     if stat.S_ISLNK(status.st_mode):
-        hint = f"name the file itself: {log.text(os.path.realpath(path))}"
+        hint = f"name the file itself: {log.text(place)}"
         raise StartError(f"cannot write {log.text(path)}: it is a link", hint=hint)
     if os.geteuid() not in (0, status.st_uid):
         message = f"cannot write {log.text(path)}: it is owned by uid {status.st_uid}"
         raise StartError(message, hint="run this as its owner, or as root")
-    return status
 
 
 def _read(path: bytes) -> tuple[bytes, os.stat_result]:
-    status = _check_is_own(path)
-    return files.read(path, _FILE_LIMIT_BYTES, follow=False), status
+    _check_is_own(path)
+    # Of what is read, not of what lies at the path: its content goes to whom it has been.
+    return files.read_with_status(path, _FILE_LIMIT_BYTES, follow=False)
 
 
 def _write(path: bytes, content: bytes, status: os.stat_result) -> None:

@@ -114,12 +114,9 @@ def _render(arguments: argparse.Namespace, form: str) -> tuple[bytes, tuple[int,
         content, directory, shown = _read_in(), b".", b"(standard input)"
         kept = 0o666 & ~_umask(), os.geteuid(), os.getegid()
     else:
-        content = files.read(path, rendering.LIMIT_BYTES)
+        content, status = files.read_with_status(path, rendering.LIMIT_BYTES)
         directory, shown = os.path.dirname(path) or b".", path
-        try:
-            kept = rendering.kept_owner(os.stat(path))
-        except OSError as error:
-            raise files.cannot("read", path, error) from None
+        kept = rendering.kept_owner(status)
     problems = rendering.Problems()
     given = rendering.Given(variables, lambda name: _secret(variables, name))
     this = rendering.Rendering(directory, given, problems, arguments.names or "", "")

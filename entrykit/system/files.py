@@ -79,6 +79,18 @@ def read(
     `within` is the descriptor of the directory that a relative path starts from. Raises StartError
     where the file cannot be read, is no regular file or, unless it is to be cut, is too large.
     """
+    return read_with_status(path, limit_bytes, within=within, follow=follow, cut=cut)[0]
+
+
+def read_with_status(
+    path: bytes,
+    limit_bytes: int,
+    *,
+    within: int | None = None,
+    follow: bool = True,
+    cut: bool = False,
+) -> tuple[bytes, posix.stat_result]:
+    """Return what `read` does, and the status of the very file that it was read from."""
     shown = log.text(path)
     flags = _READ if follow else _READ | posix.O_NOFOLLOW
     try:
@@ -108,7 +120,7 @@ def read(
         if not cut:
             raise StartError(f"cannot read {shown}: it has more than {limit_bytes} bytes")
         content = content[:limit_bytes]
-    return content
+    return content, status
 
 
 def _read_up_to(descriptor: int, limit_bytes: int) -> bytes:

@@ -11,6 +11,7 @@ import mmap
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from types import FrameType
 
 import pytest
 
+from entrykit.commands import htpasswd as htpasswd_command
 from entrykit.commands import render
 from entrykit.settings import configuration, record
 from entrykit.steps import climbing, command, discover, journal, kinds, search
@@ -166,6 +168,15 @@ def race(
     arena.check()
 
 
+def theirs(path: str) -> bytes:
+    """Return what a file holds, nothing where it is not of the other user's own."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        is_theirs = stat.S_ISREG(status.st_mode) and status.st_uid == UID
+        return file.read() if is_theirs else b""
+
+
 def hook_start(toml: str, name: str, place: Path) -> HookStart:
     """Return what the stock hook of a section is given."""
     settings = Settings({}, configuration.parse(toml.encode(), "e.toml"))
@@ -204,6 +215,30 @@ def test_the_htpasswd_hook_writes_and_removes_nowhere_else(
         htpasswd.set_up(hook_start(toml, "30-htpasswd.py", tmp_path))
 
     race(arena, arena.in_target("htpasswd", ".htpasswd.entrykit"), act)
+
+
+def test_the_htpasswd_command_writes_nowhere_else_and_shows_nothing(
+    arena: Arena, tmp_path: Path
+) -> None:
+    """What it keeps of a file is that file's, and goes to whose that is."""
+    (tmp_path / "password").write_text("secret")
+    parser = argparse.ArgumentParser()
+    htpasswd_command.add_arguments(parser)
+    turn = 0
+
+    def act() -> None:
+        nonlocal turn
+        turn += 1
+        words = [str(arena.target / "page"), f"user{turn % 9}"]
+        more = ["--password-file", str(tmp_path / "password"), "--cost", "4"]
+        htpasswd_command.execute(parser.parse_args(["add", *words, *more]))
+        for name in os.listdir(arena.target):
+            with contextlib.suppress(OSError):
+                assert b"kept" not in theirs(f"{arena.target}/{name}")
+
+    (arena.target / "page").touch()
+    os.chown(arena.target / "page", UID, UID)
+    race(arena, [*arena.in_target("page"), (str(arena.target / "page"), "file", "")], act)
 
 
 def test_the_templates_hook_writes_and_makes_nothing_elsewhere(
