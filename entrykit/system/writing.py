@@ -9,13 +9,15 @@ Imported by every start with a hook: builtin modules only.
 
 import posix
 import sys
+import time
 
 from entrykit.system import files
 
 _CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 _DIRECTORY = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
 _OWN_DIRECTORY = _DIRECTORY | posix.O_NOFOLLOW
-_MOST_IN_VAIN = 100
+# So long a directory is emptied into which others go on writing.
+_DISTURBED_SECONDS = 2.0
 _LOOK_AT_DIRECTORY = posix.O_PATH | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 
@@ -184,7 +186,7 @@ def empty(path: bytes, but_for: str = "") -> None:
 
     A directory in it is first given another name here: that fails (EBUSY) where something is
     mounted there, before anything of that is touched, and it needs no recursion however deep
-    somebody has nested them.
+    somebody has nested them. Where others go on writing there it ends in an error (ENOTEMPTY).
     """
     directory = open_directory(path)
     try:
@@ -198,35 +200,45 @@ def empty_open(directory: int, but_for: str = "") -> None:
     import errno  # even a builtin module costs 40 µs
 
     changed = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENOTEMPTY)
-    in_vain = 0
+    deadline, moved = None, None
     while names := [name for name in posix.listdir(directory) if name != but_for]:
-        in_vain += 1
+        # What somebody else has put there meanwhile, or instead, the next look tells.
+        is_disturbed = moved is not None and not moved.issuperset(names)
+        moved = set()
         for name in names:
             try:
-                _remove(name, directory)
-                in_vain = 0
+                moved.update(_remove(name, directory))
             except OSError as error:
-                # What somebody else has put there instead, the next look tells.
-                if error.errno not in changed or in_vain > _MOST_IN_VAIN:
+                if error.errno not in changed:
                     raise
+                is_disturbed = True
+            if is_disturbed:
+                deadline = deadline or time.monotonic() + _DISTURBED_SECONDS
+            if deadline and time.monotonic() > deadline:
+                raise OSError(errno.ENOTEMPTY, "others go on writing there")
 
 
-def _remove(name: str, directory: int) -> None:
-    """Remove what lies in a directory; directories in a directory in it move out into this one."""
+def _remove(name: str, directory: int) -> list[str]:
+    """Remove what lies in a directory.
+
+    Directories in a directory in it move out into this one; return their names.
+    """
     if not _is_directory(name, directory):
         posix.unlink(name, dir_fd=directory)
-        return
+        return []
     moved = _move(name, directory, directory)
     inner = posix.open(moved, _OWN_DIRECTORY, dir_fd=directory)
+    left = []
     try:
         for inner_name in posix.listdir(inner):
             if _is_directory(inner_name, inner):
-                _move(inner_name, inner, directory)
+                left.append(_move(inner_name, inner, directory))
             else:
                 posix.unlink(inner_name, dir_fd=inner)
     finally:
         posix.close(inner)
     posix.rmdir(moved, dir_fd=directory)
+    return left
 
 
 def remove_tree(path: bytes) -> None:

@@ -179,6 +179,37 @@ def test_a_tree_is_removed_without_following_a_link_out_of_it(folder: Path, tmp_
     assert (kept / "file").exists()
 
 
+WRITES_ON = """
+import itertools, os, sys
+os.chdir(sys.argv[1])
+for turn in itertools.count():
+    if turn == 500:
+        print("ready", flush=True)
+    number = turn % 500
+    try:
+        os.mkdir(f"{os.getpid()}-{number}")
+        os.mkdir(f"{os.getpid()}-{number}/d")
+    except OSError:
+        pass
+"""
+
+
+def test_where_others_go_on_writing_it_ends_in_an_error(folder: Path) -> None:
+    (folder / "one").mkdir()
+    words = [sys.executable, "-IS", "-c", WRITES_ON, str(folder / "one")]
+    others = [subprocess.Popen(words, stdout=subprocess.PIPE) for _ in range(2)]
+    try:
+        for one in others:
+            assert one.stdout is not None
+            assert one.stdout.readline() == b"ready\n"
+        with pytest.raises(OSError, match="others go on writing there"):
+            writing.empty(os.fsencode(folder / "one"))
+    finally:
+        for one in others:
+            one.kill()
+            one.communicate()
+
+
 def test_a_directory_is_emptied_but_for_one_name(folder: Path) -> None:
     (folder / "a").mkdir()
     (folder / "a" / "kept").touch()
