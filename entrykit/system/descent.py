@@ -6,8 +6,8 @@ is judged is what is followed: a link is read through its own descriptor (openat
 
 A link is followed where it is root's or the process's own, and nobody else can write the directory
 that it lies in. One that somebody moves there counts as much as one that somebody makes. What else
-another user can put in a directory's place is a directory that this user can write already: nobody
-can move another (rename(2), EACCES).
+another user can put in a directory's place is a directory that this user can write already, or one
+that lies beside it: nobody can move another to elsewhere (rename(2), EACCES).
 
 Not part of a plain start. Builtin modules only.
 """
