@@ -248,6 +248,10 @@ def test_the_templates_hook_writes_and_makes_nothing_elsewhere(
     (source / "sub" / "deep").mkdir(parents=True)
     for name in ("page", "sub/page", "sub/deep/page"):
         (source / f"{name}.template").write_text("${TURN}\n")
+    # So that the other user may swap what is in them, too.
+    (arena.target / "to").mkdir()
+    for path in (arena.target / "to", source / "sub", source / "sub" / "deep"):
+        os.chown(path, UID, UID)
     toml = f'[templates]\nfrom = "{source}"\nto = "{arena.target}/to"\n'
     turn = 0
 
