@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 
     from entrykit.steps.configure import BakedConfiguration
 
-    # Name, path, whether it is a package, code; in the order in which they can run.
-    Module = tuple[str, str, bool, CodeType]
-    # Paths and sizes.
-    Sizes = list[tuple[str, int]]
-    # The content of __init__.py; the path of the file of this record; the sizes of all modules'
-    # files; the modules of every start; the names in each group of those of some starts, and how
-    # long it is, marshalled, after the record; and the configuration.
-    Record = tuple[bytes, str, Sizes, list[Module], list[tuple[list[str], int]], BakedConfiguration]
+    # Name, path and size of its file, whether it is a package, code; in the order in which they can
+    # run.
+    Module = tuple[str, str, int, bool, CodeType]
+    # The content of __init__.py; the path of the file of this record; the modules of every start;
+    # the names in each group of those of some starts, and how long it is, marshalled, after the
+    # record; and the configuration.
+    Record = tuple[bytes, str, list[Module], list[tuple[list[str], int]], BakedConfiguration]
 else:
     from _frozen_importlib import ModuleSpec
+
+_ANOTHER = "another entrykit than this one was baked"
 
 
 def start(record: "Record", mask: set[int], end: int) -> None:
@@ -42,11 +43,10 @@ def start(record: "Record", mask: set[int], end: int) -> None:
     those that end a start, since Python else answers to INT with a traceback. `end` is where the
     record ends in its file.
     """
-    version, file, sizes, modules, groups, configuration = record
-    if not (_has_version(version, sizes[0][0]) and _are_here(sizes)):
-        reason = "another entrykit than this one was baked"
-        start_from_source(configuration, mask, reason=reason)
-    if not _are_here([(file, end + sum([length for _, length in groups]))]):
+    version, file, modules, groups, configuration = record
+    if not (_has_version(version, modules[0][1]) and _fit(modules)):
+        start_from_source(configuration, mask, reason=_ANOTHER)
+    if not _has_size(file, end + sum([length for _, length in groups])):
         start_from_source(configuration, mask, has_record=False)
     _put_modules(modules)
     for names, length in groups:
@@ -58,22 +58,34 @@ def start(record: "Record", mask: set[int], end: int) -> None:
 def _has_version(version: bytes, path: str) -> bool:
     """Tell whether the file that says the package's version says the baked one's."""
     try:
-        with open(path, "rb", 0) as file:
-            return file.read() == version
+        file = posix.open(path, posix.O_RDONLY | posix.O_CLOEXEC)
+        is_it = posix.read(file, len(version) + 1) == version
+        posix.close(file)
+    except OSError:
+        return False
+    return is_it
+
+
+def _fit(modules: "list[Module]") -> bool:
+    """Tell whether modules' files are of the sizes that they had at the bake."""
+    try:
+        return [posix.stat(one[1]).st_size for one in modules] == [one[2] for one in modules]
     except OSError:
         return False
 
 
-def _are_here(sizes: "Sizes") -> bool:
-    """Tell whether files are of the sizes that they had at the bake."""
+def _has_size(path: str, size: int) -> bool:
+    """Tell whether a file is of a size."""
     try:
-        return [posix.stat(path).st_size for path, _ in sizes] == [size for _, size in sizes]
+        return posix.stat(path).st_size == size
     except OSError:
         return False
 
 
 class Group:
     """Modules that only some starts need: all are loaded when one of them is imported.
+
+    From their source, where that is another one than was baked.
 
     One finder for the group, since each import that is left to importlib costs 60 µs
     (https://docs.python.org/3/reference/import.html#finders-and-loaders).
@@ -87,11 +99,18 @@ class Group:
         """Load the group if `name` is one of it."""
         if name not in self._names:
             return None
-        sys.meta_path.remove(self)
         path, offset, length = self._place
         with open(path, "rb", 0) as file:
             file.seek(offset)
-            _put_modules(marshal.loads(file.read(length)))
+            modules = marshal.loads(file.read(length))
+        if not _fit(modules):
+            _say(_ANOTHER)
+            # What is loaded already is as its source is, and what follows comes from there. A new
+            # list: importlib goes through the old one now.
+            sys.meta_path = [one for one in sys.meta_path if not isinstance(one, Group)]
+            return None
+        sys.meta_path.remove(self)
+        _put_modules(modules)
         return ModuleSpec(name, self)  # type: ignore[arg-type]
 
     def create_module(self, spec: "ModuleSpec") -> object:
@@ -113,20 +132,23 @@ def start_from_source(
     The configuration is parsed afresh: its form belongs to the entrykit that was baked.
     """
     try:
-        from entrykit.system import log  # known only now to be needed
+        _say(reason if has_record else "the launcher's record cannot be read")
     except ImportError:
         message = b"entrykit: the package entrykit is gone from this image (install it again)\n"
         posix.write(2, message)
         posix._exit(78)  # noqa: SLF001 - its public name
-    if not has_record:
-        reason = "the launcher's record cannot be read"
-    log.warn(f"{reason}: loads its source, more slowly", hint="run `entrykit bake` again")
     path, content, _ = configuration
     _run((path, None if content is None else b"", None), mask)
 
 
+def _say(reason: str) -> None:
+    from entrykit.system import log  # from its source, or loaded already
+
+    log.warn(f"{reason}: loads its source, more slowly", hint="run `entrykit bake` again")
+
+
 def _put_modules(modules: "list[Module]") -> None:
-    for name, path, is_package, code in modules:
+    for name, path, _, is_package, code in modules:
         module = type(sys)(name)
         module.__file__ = path
         parent, _, last = name.rpartition(".")

@@ -115,13 +115,12 @@ def execute(arguments: argparse.Namespace) -> int:
     if os.path.isdir(output):
         raise StartError(f"cannot write {output}: it is a directory", hint="-o names a file")
     always, *later = _groups()
-    sizes = [(path, os.stat(path).st_size) for group in (always, *later) for _, path, _, _ in group]
-    groups = [([name for name, _, _, _ in group], marshal.dumps(group)) for group in later]
+    groups = [([name for name, *_ in group], marshal.dumps(group)) for group in later]
     lengths = [(names, len(marshalled)) for names, marshalled in groups]
     head = sys.version.encode() + b"\0"
     version = (PACKAGE / "__init__.py").read_bytes()
     record = marshal.dumps(
-        cast("Any", (version, f"{output}.baked", sizes, always, lengths, configuration))
+        cast("Any", (version, f"{output}.baked", always, lengths, configuration))
     )
     baked = (head + marshal.dumps(_loader())).ljust(_RECORD_OFFSET, b"\0") + record
     end = len(baked)
@@ -240,7 +239,8 @@ def _add_module(name: str, known: set[str], group: "list[Module]") -> None:
     source = path.read_text()
     for imported in _imported(ast.parse(source)):
         _add_module(imported, known, group)
-    group.append((name, str(path), is_package, _compile(source, path)))
+    size = path.stat().st_size
+    group.append((name, str(path), size, is_package, _compile(source, path)))
 
 
 def _imported(tree: ast.Module) -> "Iterator[str]":

@@ -197,6 +197,15 @@ def test_another_entrykit_is_noticed_in_one_line_and_still_starts(
     assert ended.lines[1] == "hook"
 
 
+def test_what_a_start_has_no_use_for_may_be_another(image: Image) -> None:
+    image.configure('program = "echo"')
+    image.bake()
+    (image.site / "entrykit" / "steps" / "init.py").unlink()
+    image.entrypoint.hooks.shell("10-a.sh", "echo hook")
+    ended = image.entrypoint.run("-n", "x")
+    assert (ended.status, ended.stdout, ended.lines[0]) == (0, b"x", "hook")
+
+
 def test_another_python_is_noticed_in_one_line_and_still_starts(image: Image) -> None:
     image.bake()
     content = image.baked.read_bytes()
