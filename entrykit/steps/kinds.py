@@ -28,7 +28,8 @@ PROGRAM, SOURCED, PYTHON, SKIPPED, FAULT = "program", "sourced", "python", "skip
 HEAD_BYTES = 4096
 
 _SHELL = b"/bin/sh"
-_BOM = b"\xef\xbb\xbf"
+# Of UTF-8, and of UTF-16, which Windows PowerShell's `>` writes.
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _ELF = b"\x7fELF"
 # Mach-O in its byte orders and as fat file, and Windows' MZ.
 _FOREIGN = (b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xfe\xed\xfa", b"\xca\xfe\xba\xbe", b"MZ")
@@ -140,14 +141,14 @@ def _executed(path: bytes, head: bytes, search_path: bytes) -> "Kind":
 def _by_shell(path: bytes, head: bytes) -> "Kind":
     if head.startswith(_FOREIGN):
         return FAULT, [], "it is a program of another operating system", "build it for Linux"
-    if b"\0" in head:
+    if b"\0" in head and not head.startswith(_BOMS):
         return SKIPPED, [], "it is neither a script nor a program", "remove its x bit"
     return _text_fault(head) or _shell_fault([_SHELL], b"") or (PROGRAM, [_SHELL, path], "", "")
 
 
 def _text_fault(head: bytes) -> "Kind | None":
     """Return what keeps the kernel or a shell from reading a script's first line."""
-    if head.startswith(_BOM):
+    if head.startswith(_BOMS):
         return FAULT, [], "it begins with a byte order mark (BOM)", "save it as UTF-8 without BOM"
     if head.partition(b"\n")[0].endswith(b"\r"):
         message = "its lines end with a carriage return (CRLF)"

@@ -154,6 +154,9 @@ def test_data_is_skipped_in_a_configmap_too(tmp_path: Path) -> None:
         ("10.sh", 0o755, b"\xef\xbb\xbf#!/bin/sh\n", BOM),
         ("10.sh", 0o755, b"\xef\xbb\xbfecho hello\n", BOM),
         ("10.envsh", 0o644, b"\xef\xbb\xbfexport A=1\n", BOM),
+        ("10.sh", 0o755, "#!/bin/sh\n".encode("utf-16"), BOM),
+        ("10-tool", 0o755, b"\xfe\xff" + "echo\n".encode("utf-16-be"), BOM),
+        ("10.envsh", 0o644, "export A=1\r\n".encode("utf-16"), BOM),
         ("10.sh", 0o755, b"#!\n", "its first line names no interpreter"),
         (
             "10.sh",
