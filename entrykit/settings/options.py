@@ -185,7 +185,7 @@ def init_settings(given: dict[str, bytes]) -> "dict[str, Any]":
             try:
                 found[name.replace("-", "_")] = readers[name](log.text(given[name]))
             except ValueError as error:
-                message = f"--{name} is not {error}"
+                message = f"--{name} must be {error}"
                 raise StartError(message, errors.USAGE, "see `entrykit run --help`") from None
     return found
 

@@ -28,7 +28,9 @@ class Reader:
         try:
             return check(given)
         except ValueError as expected:
-            message = f"{shown(path)}: expected {expected}, found {found(given)}"
+            # A word of a list is named already.
+            what = "" if str(expected).endswith(" is not") else f", found {found(given)}"
+            message = f"{shown(path)}: expected {expected}{what}"
             self.problem(path, message)
             return None
 
