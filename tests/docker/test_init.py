@@ -84,7 +84,7 @@ def test_docker_exec_gets_the_environment_of_the_command(
     ]
     environment = {"ENTRYKIT_CONFIG": "/etc/other.toml", "ENTRYKIT_HOOKS": "/hooks"}
     with engine.server(
-        suite, "sh", "-c", "sleep 1000 & echo ready; wait", ready="ready",
+        suite, "sh", "-c", "sleep 1000 & echo ready >&2; wait", ready="ready",
         files=files, environment=environment, user="0:0",
     ) as server:  # fmt: skip
         told = server.read("entrykit", "exec", "--env-of", "1", "--", "env").decode()

@@ -158,8 +158,10 @@ def test_a_tree_deeper_than_any_limit_needs_few_descriptors(tmp_path: Path) -> N
         os.close(current)
         current = inner
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # `current` is the lowest number that was free, or nearly.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (current + 8, hard))
+    free = [os.dup(current) for _ in range(8)]
+    for descriptor in free:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free) + 1, hard))
     try:
         counts = Given(tmp_path / "d").counts
         assert os.fstat(current).st_uid == 1500
