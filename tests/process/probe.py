@@ -4,11 +4,12 @@ It is `wc FIFO`, which changes nothing of what it was given, and is there when t
 can be opened. What a probe shows of itself is read from outside, as the kernel has it.
 """
 
+import contextlib
 import fcntl
 import os
 import termios
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .starts import PATIENCE_SECONDS, Entrypoint, Given, Running, program
@@ -18,6 +19,9 @@ STATUS_KEYS = (
     "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp",
     "Cpus_allowed",
 )  # fmt: skip
+# 32 and 33 as bits of a set: whether they are ignored depends on whether who starts the probe has
+# had threads (nptl(7)).
+C_LIBRARYS = 0b11 << 31
 PLAIN_FILES = ("environ", "cmdline", "comm", "limits", "oom_score_adj", "personality")
 LINKS = ("cwd", "root", "exe")
 # proc(5), stat: numbers of the fields after the name in parentheses.
@@ -90,11 +94,13 @@ def observe(running: Running) -> Shown:
     assert running.process.poll() is None, running.end()
     pid = running.pid
     place = Path(f"/proc/{pid}")
-    shown: Shown = {name: _read(place / name) for name in PLAIN_FILES}
-    shown |= {name: (place / name).readlink() for name in LINKS}
     status = dict(line.split(":\t", 1) for line in _read(place / "status").decode().splitlines())
-    shown |= {key: status.get(key) for key in STATUS_KEYS}
-    shown["descriptors"] = _descriptors(place)
+    shown: Shown = {key: status.get(key) for key in STATUS_KEYS}
+    shown["SigIgn"] = f"{int(status['SigIgn'], 16) & ~C_LIBRARYS:016x}"
+    with _with_ids_of(status):
+        shown |= {name: _read(place / name) for name in PLAIN_FILES}
+        shown |= {name: (place / name).readlink() for name in LINKS}
+        shown["descriptors"] = _descriptors(place)
     stat = _read(place / "stat").rpartition(b")")[2].split()
     names = {pid: "the probe", running.process.pid: "its unshare", os.getsid(0): "the tests'"}
     for name, number in (("group", GROUP), ("session", SESSION), ("foreground", FOREGROUND)):
@@ -102,6 +108,23 @@ def observe(running: Running) -> Shown:
     shown["has a terminal"] = stat[TERMINAL] != b"0"
     shown["scheduling"] = [stat[number] for number in (PRIORITY, NICE, POLICY)]
     return shown
+
+
+@contextlib.contextmanager
+def _with_ids_of(status: Mapping[str, str]) -> Iterator[None]:
+    """Have the effective ids of a process: a root without CAP_SYS_PTRACE reads only its own."""
+    uid, gid = (int(status[name].split()[0]) for name in ("Uid", "Gid"))
+    own = os.geteuid(), os.getegid()
+    if own[0] != 0 or uid == 0:
+        yield
+        return
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(own[0])
+        os.setegid(own[1])
 
 
 def _read(path: Path) -> bytes:

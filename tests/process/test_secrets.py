@@ -22,10 +22,13 @@ SECRET = ("[env.PASSWORD]", "secret = true")
 # Prints what the kernel shows of the environment of the start.
 LOOKS = """\
 import os
-with open(f"/proc/{os.getppid()}/environ", "rb") as file:
-    print(file.read().replace(b"\\0", b""))
+try:
+    with open(f"/proc/{os.getppid()}/environ", "rb") as file:
+        print(file.read().replace(b"\\0", b""))
+except PermissionError:
+    print(b"")
 """
-SHELL_LOOKS = "echo \"b'$(tr -d '\\000' </proc/$PPID/environ)'\"\n"
+SHELL_LOOKS = "echo \"b'$({ tr -d '\\000' </proc/$PPID/environ; } 2>/dev/null)'\"\n"
 HOOKS = {
     "10-a.sh": f"#!/bin/sh\n{SHELL_LOOKS}",
     "20-b.envsh": SHELL_LOOKS,
@@ -89,8 +92,7 @@ def test_the_kernel_shows_no_hook_a_secret(entrypoint: Entrypoint) -> None:
     ended = entrypoint.with_environment(OLD="geheim").run("echo", "command")
     assert (ended.status, ended.stdout) == (0, b"command\n")
     assert "geheim" not in ended.stderr.decode()
-    if os.geteuid() == 0:
-        assert said(ended.lines) == ["b''"] * 4
+    assert said(ended.lines) == ["b''"] * 4
 
 
 @pytest.mark.parametrize("name", ["10-a.py", "10-a.sh", "10-a.envsh"])
