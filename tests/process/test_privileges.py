@@ -121,12 +121,17 @@ def test_what_will_be_refused_is_refused_before_any_hook_runs(users: Users, tmp_
     assert (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("way", OWN)
-def test_a_namespace_that_does_not_map_a_user_says_so(way: str) -> None:
-    ended = subprocess.run(
-        ["unshare", "--user", "--map-root-user", *OWN[way]("65534"), "true"],
+def in_a_namespace(*words: str, before: tuple[str, ...] = ()) -> "subprocess.CompletedProcess[str]":
+    """Run words as root of a user namespace that knows no other user."""
+    return subprocess.run(
+        [*before, "unshare", "--user", "--map-root-user", *words],
         check=False, capture_output=True, text=True, env=own_environment(),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("way", OWN)
+def test_a_namespace_that_does_not_map_a_user_says_so(way: str) -> None:
+    ended = in_a_namespace(*OWN[way]("65534"), "true")
     assert ended.returncode == 126
     assert ended.stderr == (
         "entrykit: cannot become nobody (65534:65534): this user namespace does not map these ids"
@@ -143,10 +148,7 @@ def test_a_namespace_that_fixes_the_groups_is_named_before_any_hook_runs(
     if way == "run":
         hook = write_hook(tmp_path, f": >{tmp_path}/ran")
         words = [*words[:-1], f"--hooks={hook.parent}"]
-    ended = subprocess.run(
-        ["setpriv", "--groups=0,44", "unshare", "--user", "--map-root-user", *words, "true"],
-        check=False, capture_output=True, text=True, env=own_environment(),
-    )  # fmt: skip
+    ended = in_a_namespace(*words, "true", before=("setpriv", "--groups=0,44"))
     assert ended.returncode == 126
     assert ended.stderr == (
         "entrykit: cannot become root (0:0): this user namespace forbids to change supplementary"
