@@ -16,7 +16,6 @@ COUNT_EVERY_MS = 20
 _MOST_TASKS = 2 * TASKS
 WRITTEN_BYTES = 1 << 30
 _WRITTEN_FILES = 500_000
-_FIRST = -20
 # Linux 6.14: before, whoever wrote it changed the machine's.
 _OWN_LAST_ID = (6, 14)
 
@@ -55,14 +54,15 @@ def files() -> str:
     return f"size={min(WRITTEN_BYTES, memory // 4)},nr_inodes={_WRITTEN_FILES}"
 
 
-def go_first() -> int:
-    """Let a bomb not starve who is to end it, where that is allowed; return the nice value."""
-    before = os.getpriority(os.PRIO_PROCESS, 0)
+def go_first() -> None:
+    """Let no bomb starve who is to end it, where that is allowed (sched(7)); children are as ever.
+
+    A nice value would say nothing to a hook in a session of its own (sched(7), autogroup).
+    """
     try:
-        os.setpriority(os.PRIO_PROCESS, 0, _FIRST)
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     except PermissionError:
         pass
-    return before
 
 
 def bound_ids(proc: str) -> None:
@@ -78,9 +78,8 @@ def bound_ids(proc: str) -> None:
         return
 
 
-def bound(nice: int) -> None:
-    """Give the process that becomes the start its nice value, and its limits."""
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
+def bound() -> None:
+    """Give the process that becomes the start its limits."""
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     most = _MOST_TASKS if hard == resource.RLIM_INFINITY else min(hard, _MOST_TASKS)
     resource.setrlimit(resource.RLIMIT_NPROC, (most, most))

@@ -15,6 +15,8 @@ import pytest
 pytestmark = pytest.mark.sandbox
 ROOT = Path(__file__).parents[2]
 KILLED = "killed in 10-it.sh for more than 1000 processes and threads at once"
+NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+NOBODY += ["env", f"PYTHONPATH={ROOT}", "/usr/bin/python3", "-m", "entrykit"]
 # What a hook of Python's does, and says when it is refused.
 REFUSED = """\
 import ctypes, os, socket, sys
@@ -70,8 +72,7 @@ def by(request: pytest.FixtureRequest) -> list[str]:
     """Return the words before `try`: of the tests' user, and of one who may nothing."""
     if not request.param:
         return [sys.executable, "-m", "entrykit"]
-    words = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    return [*words, "env", f"PYTHONPATH={ROOT}", "/usr/bin/python3", "-m", "entrykit"]
+    return NOBODY
 
 
 @pytest.fixture(autouse=True)
@@ -174,21 +175,29 @@ rm -rf {place}/*; kill -9 -1; echo on
     assert "10-it.sh" in os.listdir(place / "docker-entrypoint.d")
 
 
-def test_a_fork_bomb_is_ended_by_name(by: list[str], place: Path) -> None:
-    began = time.monotonic()
-    done = try_hook(by, place, "10-it.sh", "#!/bin/sh\nb() { b | b & }; b; sleep 50\n")
-    assert time.monotonic() - began < 30
+def test_a_fork_bomb_is_ended_by_name(place: Path) -> None:
+    hook = "#!/bin/sh\nb() { b | b & }; b; sleep 50\n"
+    done = try_hook([sys.executable, "-m", "entrykit"], place, "10-it.sh", hook)
     assert done.returncode == 1
     assert KILLED in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.other_user
+def test_a_fork_bomb_of_an_author_without_privileges_is_ended(place: Path) -> None:
+    """By name, or by its limit before it was counted: nothing lets the counting go first."""
+    hook = "#!/bin/sh\nb() { b | b & }; b; sleep 10\n"
+    done = try_hook(NOBODY, place, "10-it.sh", hook)
+    if done.returncode == 0:
+        assert "Cannot fork" in done.stdout
+    else:
+        assert KILLED in done.stdout.splitlines()[-1]
 
 
 def test_a_fork_bomb_in_the_background_is_ended_by_name_or_with_its_start(
     by: list[str], place: Path
 ) -> None:
     """The hook has ended at once, and so may the start have, before the bomb is counted."""
-    began = time.monotonic()
     done = try_hook(by, place, "10-it.sh", "#!/bin/sh\nb() { b | b & }; b\n")
-    assert time.monotonic() - began < 30
     if done.returncode == 0:
         assert "entrykit: 10-it.sh: leaves running: " in done.stdout
     else:
