@@ -37,4 +37,5 @@ $(VENV)/ready: pyproject.toml
 	$(PYTHON3) -m venv $(VENV)
 	$(PYTHON) -m pip install --disable-pip-version-check --quiet --upgrade "pip>=25.1"
 	$(PYTHON) -m pip install --disable-pip-version-check --progress-bar off --quiet --editable ".[passlib,testing]" --group dev
+	$(PYTHON) -m compileall -q entrykit
 	@touch $@

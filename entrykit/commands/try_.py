@@ -105,14 +105,11 @@ def _secrets(given: Any, arguments: argparse.Namespace) -> list[str]:
     The values of secrets, also of declared ones that `--env` gives, as a whole and line by line,
     and as they are written in a line of text and for a shell.
     """
-    from entrykit.settings import configuration
+    from entrykit.testing.given import parsed
 
     content = _root(arguments.root)[1] if given.config is None else given.config
-    try:
-        declared = configuration.parse(content, "")["env"]
-    except StartError:
-        # The start says what is wrong with it, and reads no variable.
-        declared = {}
+    # The start says what is wrong with it, and reads no variable then.
+    declared = (parsed(content) or {"env": {}})["env"]
     names = {
         spelling
         for name, variable in declared.items()

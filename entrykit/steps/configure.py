@@ -120,9 +120,17 @@ def load(given: dict[str, bytes], baked: "BakedConfiguration | None") -> Setting
         from entrykit.settings import record  # a baked start has it
 
         return Settings(given, record.empty(), path)
+    return Settings(given, parse(content, log.text(path)), path)
+
+
+def parse(content: bytes, name: str) -> "Configuration":
+    """Return the configuration that a file's content says; `name` is the file's in messages.
+
+    Raises StartError, status 78.
+    """
     from entrykit.settings import configuration  # tomllib costs 9 ms
 
-    return Settings(given, configuration.parse(content, log.text(path)), path)
+    return configuration.parse(content, name)
 
 
 def _read_configuration(path: bytes, *, must_exist: bool) -> bytes | None:

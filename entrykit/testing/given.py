@@ -1,14 +1,19 @@
 """What a start is given by a test, and by the author's project where the test gives nothing."""
 
+import functools
 import os
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from entrykit.settings import configuration as settings
 from entrykit.system.errors import StartError
+
+if TYPE_CHECKING:
+    from entrykit.settings.record import Configuration
 
 # pytest leaves the frames of this module out of what it shows of a failure.
 __tracebackhide__ = True
@@ -175,6 +180,15 @@ def configuration(given: str | Path | None) -> bytes | None:
     if given is None:
         return None
     return given.read_bytes() if isinstance(given, Path) else given.encode()
+
+
+@functools.cache
+def parsed(config: bytes) -> "Configuration | None":
+    """Return what a configuration says, None where it is wrong: the start says what is."""
+    try:
+        return settings.parse(config, "")
+    except StartError:
+        return None
 
 
 def _section(path: Path) -> dict[str, Any] | None:

@@ -160,7 +160,7 @@ def _unshare_users(flags: int, uid: int, gid: int) -> None:
 def _start(link: Link, told: "Message", place: "tree.Tree | None") -> None:
     """Start once, say when it began, and what came of it."""
     report = os.memfd_create("entrykit-start", 0)
-    keys = ("words", "paths", "runs", "crash")
+    keys = ("words", "paths", "runs", "crash", "parsed")
     os.write(report, marshal.dumps({key: told[key] for key in keys}))
     boundaries = os.memfd_create("entrykit-boundaries", 0)
     notice, noticing = os.pipe()

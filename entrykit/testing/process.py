@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from entrykit.testing.given import Entries, Given
+from entrykit.testing.given import Entries, Given, parsed
 from entrykit.testing.outcome import unseen
 
 NAME = "process"
@@ -35,10 +35,12 @@ def told(given: Given, stubs: dict[str, bytes], place: Path) -> dict[str, Any]:
     for name, script in stubs.items():
         _write(programs / name, script, 0o755)
     config = place / "entrykit.toml"
-    _write(config, given.config or b"", 0o644)
+    content = given.config or b""
+    _write(config, content, 0o644)
     return {
         "sandboxed": False,
         "words": given.words("--config", str(config), "--hooks", str(hooks)),
+        "parsed": (content, parsed(content)),
         "environment": entries(given, stubs, place),
         "directory": "/",
     }

@@ -4,7 +4,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-from entrykit.testing.given import CONFIGURATION, HIDDEN, HOOK_DIRECTORY, SECRETS, STUBS, Given
+from entrykit.testing.given import (
+    CONFIGURATION,
+    HIDDEN,
+    HOOK_DIRECTORY,
+    SECRETS,
+    STUBS,
+    Given,
+    parsed,
+)
 from entrykit.testing.session import Refused, Session
 
 NAME = "sandbox"
@@ -42,6 +50,7 @@ def told(given: Given, stubs: dict[str, bytes]) -> dict[str, Any]:
         "hidden": hidden,
         "files": files,
         "words": given.words(),
+        "parsed": None if given.config is None else (given.config, parsed(given.config)),
         "environment": entries,
         "directory": "/",
     }

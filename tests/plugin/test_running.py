@@ -58,3 +58,17 @@ def test_a_block_that_is_left_early_ends_what_runs(entrypoint: Entrypoint) -> No
         _ = 1 / 0
     assert running.outcome is not None
     assert (running.outcome.exit_status, running.outcome.was_ended) == (137, True)
+
+
+def test_a_configuration_that_a_hook_has_changed_is_read_again(entrypoint: Entrypoint) -> None:
+    hooks = {"10-a.sh": "printf 'program = \"/srv/second\"\\n' >/etc/entrykit.toml\n"}
+    first = entrypoint(["-a"], hooks=hooks, config='program = "/srv/first"\n')
+    assert first.argv == ["/srv/first", "-a"]
+    assert first.restart().argv == ["/srv/second", "-a"]
+
+
+def test_a_configuration_that_a_hook_has_broken_is_told(entrypoint: Entrypoint) -> None:
+    hooks = {"10-a.sh": "echo 'program = 3' >/etc/entrykit.toml\n"}
+    again = entrypoint(["-a"], hooks=hooks, config='program = "/srv/first"\n').restart()
+    assert again.exit_status == 78
+    assert "/etc/entrykit.toml:1: program" in again.log.lines[-1]
