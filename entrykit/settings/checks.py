@@ -178,7 +178,7 @@ def stop_signals(value: object) -> list[int]:
     for word in words(value):
         number = init.stop_signal(word)
         if number is None:
-            raise ValueError(f"a list of signals that can be waited for, which {word!r} is not")
+            raise values.Named(f"a list of signals that can be waited for, which {word!r} is not")
         numbers.append(number)
     return numbers
 

@@ -5,6 +5,8 @@ Each function raises ValueError, whose text is what was expected.
 
 import signal
 
+from entrykit.settings.values import Named
+
 _UNBLOCKABLE = {"KILL", "STOP"}
 # What a fault of the process raises is not waited for during a start.
 _NO_STOPS = _UNBLOCKABLE | {"ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP", "CHLD", "CLD"}
@@ -33,17 +35,18 @@ def rewrite(words: list[str]) -> dict[int, int]:
         source = _number(given.strip(), _NOT_FORWARDED)
         target = 0 if sent.strip() == "0" else _number(sent.strip(), set())
         if not equals or source is None or target is None:
-            raise ValueError(f'signals as "TERM=QUIT" or "USR1=0", which {word!r} is not')
+            raise Named(f'signals as "TERM=QUIT" or "USR1=0", which {word!r} is not')
         if source in rewrites:
-            raise ValueError(f"each signal once, and {given.strip()} is there twice")
+            raise Named(f"each signal once, and {given.strip()} is there twice")
         rewrites[source] = target
     return rewrites
 
 
 def statuses(numbers: list[int]) -> list[int]:
     """Take exit statuses."""
-    if any(not 0 <= number <= 255 for number in numbers):
-        raise ValueError("a list of exit statuses, 0 to 255")
+    for number in numbers:
+        if not 0 <= number <= 255:
+            raise Named(f"a list of exit statuses, 0 to 255, which {number} is not")
     return numbers
 
 
@@ -51,7 +54,7 @@ def parent_death_signal(word: str) -> int:
     """Return the number of a signal that the kernel can send; KILL and STOP are such ones."""
     number = _number(word, set())
     if number is None:
-        raise ValueError(f"the name of a signal, which {word!r} is not")
+        raise Named(f"the name of a signal, which {word!r} is not")
     return number
 
 

@@ -28,8 +28,7 @@ class Reader:
         try:
             return check(given)
         except ValueError as expected:
-            # A word of a list is named already.
-            what = "" if str(expected).endswith(" is not") else f", found {found(given)}"
+            what = "" if isinstance(expected, values.Named) else f", found {found(given)}"
             message = f"{shown(path)}: expected {expected}{what}"
             self.problem(path, message)
             return None

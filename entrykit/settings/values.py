@@ -14,6 +14,10 @@ TRUE_WORDS = ("1", "true", "yes", "on")
 FALSE_WORDS = ("0", "false", "no", "off")
 
 
+class Named(ValueError):  # noqa: N818 - what was expected, as in each ValueError here
+    """What was expected, with the word that it was not: nobody need add what was found."""
+
+
 def duration_seconds(written: str) -> float:
     """Return the seconds of a duration: `N` with `ms`, `s`, `m` or `h`; a bare number is seconds.
 

@@ -13,7 +13,7 @@ def _variables(value: object) -> list[str]:
     names = checks.words(value)
     for name in names:
         if not values.is_variable_name(name) or name.startswith("ENTRYKIT_"):
-            raise ValueError(f"a list of names of variables, which {name!r} is not")
+            raise values.Named(f"a list of names of variables, which {name!r} is not")
     return names
 
 
