@@ -334,10 +334,14 @@ def signal_all(this: "Init", number: int) -> bool:
 
 
 def descendants() -> list[int]:
-    """Return the processes that descend from this one, as /proc has them; none without it."""
+    """Return the processes that descend from this one, as /proc has them; none without it.
+
+    It may be another PID namespace's, in which the same ids are others' (pid_namespaces(7)).
+    """
     parents = {}
     try:
-        names = posix.listdir("/proc")
+        is_own = posix.readlink("/proc/self") == str(posix.getpid())
+        names = posix.listdir("/proc") if is_own else []
     except OSError:
         names = []
     for name in names:

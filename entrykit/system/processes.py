@@ -30,11 +30,13 @@ class Process:
 
 
 def table() -> dict[int, Process]:
-    """Return all processes by their ids, {} where /proc lists none.
+    """Return all processes by their ids, {} where /proc lists none, or another PID namespace's.
 
-    One that ends meanwhile is in it or not.
+    There the same ids are others' (pid_namespaces(7)). One that ends meanwhile is in it or not.
     """
     try:
+        if posix.readlink("/proc/self") != str(posix.getpid()):
+            return {}
         names = [name for name in posix.listdir("/proc") if name.isdigit()]
     except OSError:
         return {}

@@ -253,10 +253,18 @@ def test_what_it_may_not_signal_is_not_waited_for(own: Make) -> None:
     assert (ended.status, ended.last_line) == (3, "told")
 
 
-def test_it_needs_no_proc(own: Make) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("mount -t tmpfs none /proc", id="none"),
+        # The one below is the machine's, whose ids are others.
+        pytest.param("umount -l /proc", id="another namespace's"),
+    ],
+)
+def test_it_needs_no_proc(own: Make, before: str) -> None:
     entrypoint = own()
-    entrypoint.words = ["/bin/sh", "-c", 'umount -l /proc && exec "$@"', "sh", *entrypoint.words]
-    ended = entrypoint.start(*python(LEAVES, "0")).end_promptly()
+    entrypoint.words = ["/bin/sh", "-c", f'{before} && exec "$@"', "sh", *entrypoint.words]
+    ended = entrypoint.start(*python(LEAVES, "0.5")).end_promptly()
     assert (ended.status, ended.lines[-2:]) == (3, ["told", "clean"])
 
 

@@ -1,6 +1,7 @@
 """Promise: no user spec and no two files make a traceback, root by mistake, or another user.
 
-`ENTRYKIT_IMAGES` says how many cases there are, ten for each of these; 1,000 if not given.
+`ENTRYKIT_IMAGES` says how many cases there are, ten for each of these, and two of those that cost
+the most; 1,000 and 200 if not given.
 """
 
 import marshal
@@ -157,7 +158,7 @@ def meant(spec: str, persons: list[Person], teams: list[Team]) -> object:
 
 
 @settings(
-    max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow],
+    max_examples=CASES // 5, deadline=None, suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 @given(PERSONS, TEAMS, st.lists(st.sampled_from(OTHERS), max_size=3), st.data())
 def test_whom_two_whole_files_name_is_had(
