@@ -157,7 +157,7 @@ def test_what_cannot_be_waited_for_is_no_stop_signal(word: str) -> None:
     ("toml", "expected"),
     [
         ("ok-status = [0, 300]", "a list of exit statuses, 0 to 255, which 300 is not"),
-        ("rewrite = ['TERM']", "signals as \"TERM=QUIT\" or \"USR1=0\", which 'TERM' is not"),
+        ("rewrite = ['TERM']", 'signals as "TERM=QUIT" or "USR1=0", which \'TERM\' is not'),
         ("rewrite = ['HUP=0', 'HUP=1']", "each signal once, and HUP is there twice"),
         ("parent-death-signal = 'X'", "the name of a signal, which 'X' is not"),
         ("limits.set = ['a-b']", "a list of names of variables, which 'a-b' is not"),
