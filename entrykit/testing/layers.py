@@ -44,6 +44,8 @@ class Layers:
         self.notes: list[str] = []
         self._is_machines = not root
         self._mounts: list[str] = []
+        # Also of directories over which nothing could be laid.
+        self._count = 0
 
     def build(self) -> None:
         """Put it together, in mount and user namespaces of this process. Raises OSError."""
@@ -81,8 +83,15 @@ class Layers:
             namespaces.make_read_only(place, NO_SUID | NO_DEVICES)
 
     def _place(self, path: str) -> None:
-        if path in self._hidden:
+        """Put what lies at a path into the tree."""
+        try:
+            if path not in self._hidden:
+                self._place_there(path)
+        except FileNotFoundError:
+            # Removed meanwhile: a directory such as /tmp is in use by others.
             return
+
+    def _place_there(self, path: str) -> None:
         machine, place = f"{self.below}{path}", f"{TREE}{path}"
         status = os.lstat(machine)
         if stat.S_ISLNK(status.st_mode):
@@ -111,8 +120,8 @@ class Layers:
             self._place(f"{path}/{name}")
 
     def _lay_over(self, path: str, status: os.stat_result) -> None:
-        number = len(self.layers)
-        upper, work = f"/layers/{number}", f"/layers/{number}.work"
+        self._count += 1
+        upper, work = f"/layers/{self._count}", f"/layers/{self._count}.work"
         os.mkdir(upper)
         os.mkdir(work)
         self._own_as(upper, status)
@@ -123,6 +132,9 @@ class Layers:
         options = f"lowerdir={lower},upperdir={upper},workdir={work},userxattr"
         try:
             namespaces.mount("overlay", f"{TREE}{path}", "overlay", 0, options)
+        except FileNotFoundError:
+            os.rmdir(f"{TREE}{path}")
+            raise
         except OSError as error:
             self._show(path, error.strerror or "")
             return

@@ -18,6 +18,10 @@ MOUNTS = {
     "mount -t overlay o -olowerdir=l,upperdir=$P,workdir=w m",
     "a mount with another in it": "mount -t tmpfs none $P; mkdir $P/in; mount -t tmpfs none $P/in",
     "a mount in a mount": "mount -t tmpfs none $B; mkdir $P; mount -t tmpfs none $P",
+    "beside others over which the kernel lays nothing more": "cd $B; for n in 1 2; do "
+    "mkdir l$n u$n w$n d$n U$n W$n e$n; "
+    "mount -t overlay o -olowerdir=l$n,upperdir=u$n,workdir=w$n d$n; "
+    "mount -t overlay o -olowerdir=d$n,upperdir=U$n,workdir=W$n e$n; done",
     "a bind mount of a file": "echo a >$B/file; touch $P/old; mount --bind $B/file $P/old",
 }
 HOOK = """\
@@ -25,6 +29,18 @@ HOOK = """\
 set -e
 echo b >>"{place}/old"
 echo n >"{place}/new"
+"""
+
+# What others do in the same place.
+CHURN = """\
+import os, sys
+os.chdir(sys.argv[1])
+print("ready", flush=True)
+while True:
+    for n in range(300):
+        open(f"file{n}", "w").close(); os.symlink("x", f"link{n}"); os.mkdir(f"directory{n}")
+    for n in range(300):
+        os.unlink(f"file{n}"); os.unlink(f"link{n}"); os.rmdir(f"directory{n}")
 """
 
 
@@ -44,6 +60,7 @@ def test_a_project_may_lie_on_any_mount(tmp_path: Path, what: str) -> None:
         ls $P; cat $P/old"""
     words = ["unshare", "--mount", "sh", "-c", script, "sh", hook, sys.executable]
     done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.stdout.startswith("{"), done.stderr
     told, end = json.JSONDecoder().raw_decode(done.stdout)
     assert told["exit_status"] == 0, told["log"]
     assert {one: told["files"][f"{place}/{one}"]["diff"][-2:] for one in ("old", "new")} == {
@@ -53,6 +70,29 @@ def test_a_project_may_lie_on_any_mount(tmp_path: Path, what: str) -> None:
     *names, content = done.stdout[end:].split()
     assert "new" not in names
     assert content == "a"
+
+
+@pytest.mark.root
+@pytest.mark.namespace
+def test_others_may_make_and_remove_files_beside_a_mount(tmp_path: Path) -> None:
+    """A directory with a mount in it is taken apart, name by name; names go meanwhile."""
+    (tmp_path / "docker-entrypoint.d").mkdir()
+    (tmp_path / "mount").mkdir()
+    script = f"""mount -t tmpfs none {tmp_path}/mount
+        for _ in 1 2 3 4 5; do "$1" -m entrykit try || exit; done"""
+    with subprocess.Popen(
+        [sys.executable, "-c", CHURN, str(tmp_path)], stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"ready\n"
+            done = subprocess.run(
+                ["unshare", "--mount", "sh", "-c", script, "sh", sys.executable],
+                check=False, capture_output=True, text=True, cwd=tmp_path,
+            )  # fmt: skip
+        finally:
+            other.kill()
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 @pytest.mark.parametrize("name", ["a b:c,d", "back\\slash", "$(x)'\"", "\u00e4\u4e2d"])
