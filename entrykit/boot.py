@@ -179,16 +179,14 @@ def follow_user(this: Start, found: "Discovery") -> None:
 
 
 def say_what_is_not_run(this: Start) -> None:
-    """Say in one line which hooks this command does not get, and why; nothing without hooks."""
+    """Say which hooks this command does not get, where there are any."""
     listings = search.search(this.settings)
     if not listings:
         return
     from entrykit.steps import discover  # a start without hooks has no need
 
     found = discover.discover(this.settings, listings, this.search_path())
-    if found.hooks:
-        names = ", ".join(log.text(one.name) for one in found.hooks)
-        log.info(f"{gate.reason(this.command, this.settings.program)}: hooks not run: {names}")
+    gate.say_what_is_not_run(found.hooks, this.command, this.settings.program)
 
 
 def _defect(error: Exception) -> int:

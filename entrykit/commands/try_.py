@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ removed, and the command that would have been started. Nothing of it touches thi
 hooks changed nothing and said nothing, one line says so.
 
 Exit status: 0 the command would have been started; 1 not, or there is no sandbox; 2 usage; 130
-after Ctrl-C, which ends the start, and shows what came of it so far."""
+after Ctrl-C and 143 after SIGTERM, which end the start, and show what came of it so far."""
 TAKES_COMMAND = True
 # A start that goes on for longer is killed.
 _LIMIT_SECONDS = 600.0
@@ -83,20 +84,32 @@ def _outcome(start: Any) -> tuple[Any, int]:
     """Start, and return what came of it, and the exit status."""
     from entrykit.testing.session import TooSlow
 
-    killed_for, status = "", 1
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         start.begin(runs=False)
         outcome = start.end(_LIMIT_SECONDS)
-    except TooSlow:
-        killed_for = f"more than {log.duration(_LIMIT_SECONDS)}"
-    except KeyboardInterrupt:
-        killed_for, status = "Ctrl-C", errors.SIGNALLED + 2
-        start.session.signal(9)
-    else:
-        return outcome, 0 if outcome.started_command else 1
-    outcome = start.end(_LIMIT_SECONDS)
-    outcome.killed_for = killed_for
-    return outcome, status
+    except TooSlow as error:
+        outcome = error.outcome
+    except (KeyboardInterrupt, _Stopped) as stop:
+        is_key = isinstance(stop, KeyboardInterrupt)
+        number = signal.SIGINT if is_key else signal.SIGTERM
+        # Another one ends the waiting, too.
+        signal.signal(signal.SIGTERM, before)
+        start.session.signal(signal.SIGKILL)
+        outcome = start.end(_LIMIT_SECONDS)
+        outcome.killed_for = "Ctrl-C" if is_key else number.name
+        return outcome, errors.SIGNALLED + number
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return outcome, 0 if outcome.started_command else 1
+
+
+class _Stopped(BaseException):
+    """SIGTERM, as CI services and timeout(1) send it."""
+
+
+def _stop(_number: int, _frame: object) -> None:
+    raise _Stopped
 
 
 def _secrets(given: Any, arguments: argparse.Namespace) -> list[str]:

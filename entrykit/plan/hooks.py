@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypedDict
 
-from entrykit.steps import climbing, discover, hook_user, journal, once, search
+from entrykit.steps import climbing, discover, gate, hook_user, journal, once, search
 from entrykit.system import log
 from entrykit.system.errors import StartError
 
@@ -38,6 +38,8 @@ def find(
     listings = search.search(this.settings)
     found = discover.discover(this.settings, listings, this.search_path())
     problems = _report(found, this) if is_open else []
+    if not is_open:
+        gate.say_what_is_not_run(found.hooks, this.command, this.settings.program)
     if this.identity and this.identity.uid:
         problems += climbing.problems(this.settings, this.identity, found if is_open else None)
     rows = []

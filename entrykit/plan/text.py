@@ -91,7 +91,8 @@ def lines(plan: "Plan", *, colour: bool) -> list[str]:
 
 def _end(page: Page, plan: "Plan") -> None:
     if plan["log"]:
-        page.heading("Before its first hook the start would say")
+        first = "Before its first hook the start" if plan["gate"]["open"] else "The start"
+        page.heading(f"{first} would say")
         for line in plan["log"]:
             page.line(line)
     if plan["notes"]:

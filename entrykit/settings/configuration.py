@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from entrykit.settings.record import Configuration, HookSettings
 
 _AT_LINE = re.compile(r"at line (\d+)")
+# By how tomllib says it, in all of its versions.
+_MENDS = (
+    ("Illegal character '\\n'", "close the string on its line"),
+    ("Unterminated string", "close the string"),
+    ('Expected "\'"', "close the string"),
+    ("Unescaped '\\'", "write the string in single quotes, or each \\ twice"),
+    ("Invalid value", 'a string stands in quotes; others are 1, true and ["a", "b"]'),
+    ("Expected '=' after a key", "write KEY = VALUE"),
+    ("Invalid statement", "write KEY = VALUE"),
+    ("Expected ']'", "a table's name stands in brackets: [NAME]"),
+    ("Expected newline", "one key a line, and a string in quotes"),
+    ("Cannot overwrite", "a key stands there twice: leave one"),
+    ("Cannot declare", "a table stands there twice: leave one"),
+)
 
 
 def parse(content: bytes, name: str) -> "Configuration":
@@ -33,7 +47,9 @@ def parse(content: bytes, name: str) -> "Configuration":
         raise StartError("it is not UTF-8 text", where=f"{name}:{line}") from None
     except (ValueError, RecursionError) as error:
         # A number of more than 4,300 digits is a ValueError of its own.
-        hint = "save it as UTF-8 without BOM" if content.startswith(b"\xef\xbb\xbf") else ""
+        hint = next((mend for said, mend in _MENDS if str(error).startswith(said)), "")
+        if content.startswith(b"\xef\xbb\xbf"):
+            hint = "save it as UTF-8 without BOM"
         place = _AT_LINE.search(str(error))
         where = f"{name}:{place[1]}" if place else name
         raise StartError(f"it is not valid TOML: {error}", hint=hint, where=where) from None

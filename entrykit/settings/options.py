@@ -110,7 +110,7 @@ def log_level(given: dict[str, bytes]) -> int:
         if form in log.LEVELS:
             level = log.LEVELS[form]
         elif form not in ("text", ""):
-            message = "--log (ENTRYKIT_LOG) has an unknown form or level"
+            message = f"--log (ENTRYKIT_LOG): {form} is no form and no level"
             raise StartError(message, hint="known are text, quiet, info and debug")
     return level
 

@@ -60,7 +60,8 @@ class Changes:
         for word in self.command or ():
             _check_value("a word of the command", word, 0)
         if self.command is not None and not (self.command and self.command[0]):
-            raise StartError("asked for a command without a program")
+            message = "asked for a command without a program"
+            raise StartError(message, hint="its first word is what to run")
 
 
 def is_variable_name(name: bytes) -> bool:
@@ -79,7 +80,8 @@ def check_name(name: bytes) -> None:
 
 def _check_value(what: str, value: bytes, more_bytes: int) -> None:
     if b"\0" in value:
-        raise StartError(f"{what} holds a NUL byte")
+        message = f"{what} holds a NUL byte, which no program can be given"
+        raise StartError(message, hint="hand it over in a file")
     if len(value) + more_bytes > STRING_LIMIT_BYTES:
         message = f"{what} has more bytes than a program can be given ({STRING_LIMIT_BYTES})"
         raise StartError(message, hint="hand it over in a file")

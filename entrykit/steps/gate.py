@@ -9,6 +9,7 @@ from entrykit.system import log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrykit.steps.command import Command
+    from entrykit.steps.discover import Hook
 
 
 def is_open(command: "Command", program: list[bytes], others: list[bytes]) -> bool:
@@ -32,3 +33,10 @@ def reason(command: "Command", program: list[bytes]) -> str:
     if command.program or not program:
         return f"{name} is only asked for its help or version"
     return f"the command is {name}, not {log.text(b' '.join(program))}"
+
+
+def say_what_is_not_run(hooks: "list[Hook]", command: "Command", program: list[bytes]) -> None:
+    """Say in one line which hooks a command does not get, and why; nothing without hooks."""
+    if hooks:
+        names = ", ".join(log.text(one.name) for one in hooks)
+        log.info(f"{reason(command, program)}: hooks not run: {names}")

@@ -104,7 +104,8 @@ def cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
 
     name = log.text(word)
     if not word:
-        return StartError("cannot run the command: its first word is empty", errors.NOT_FOUND)
+        message = "cannot run the command: its first word is empty"
+        return StartError(message, errors.NOT_FOUND, "name a program")
     if isinstance(error, FileNotFoundError):
         if _is_there(path):
             message = f"cannot run {name}: its interpreter or its loader is missing"
@@ -118,7 +119,7 @@ def cannot_run(word: bytes, path: bytes, error: OSError) -> StartError:
         return StartError(f"cannot find the command {name}{where}", errors.NOT_FOUND, hint)
     if _is_there(path + b"/"):
         message = f"cannot run {log.text(path)}: it is a directory"
-        return StartError(message, errors.CANNOT_EXECUTE)
+        return StartError(message, errors.CANNOT_EXECUTE, "name a program in it")
     hints = {
         errno.EACCES: "make it executable, and its directories searchable",
         errno.ENOEXEC: "it has no #! line, or it is for another architecture",

@@ -34,7 +34,7 @@ def check_password(password: bytes, what: str) -> None:
         message = f"{what} has {len(password)} bytes, and bcrypt reads {LIMIT_BYTES}"
         raise StartError(message, hint="take a shorter one")
     if b"\0" in password:
-        raise StartError(f"{what} holds a NUL byte")
+        raise StartError(f"{what} holds a NUL byte", hint="take another one")
 
 
 def check_typed(password: bytes, what: str) -> None:

@@ -31,7 +31,7 @@ def check_password(password: bytes, scheme: str, what: str) -> None:
     if scheme == BCRYPT:
         passwords.check_password(password, what)
     elif b"\0" in password:
-        raise StartError(f"{what} holds a NUL byte")
+        raise StartError(f"{what} holds a NUL byte", hint="take another one")
     elif len(password) > _LIMIT_BYTES:
         message = f"{what} has {len(password)} bytes, and crypt(3) reads {_LIMIT_BYTES}"
         raise StartError(message, hint="take a shorter one")

@@ -94,7 +94,7 @@ def main() -> None:
     place: tree.Tree | None = None
     try:
         if told["sandboxed"]:
-            limits.go_first()
+            told["policy"] = limits.go_first()
             place = _enter(told)
         else:
             namespaces.adopt_orphans()
@@ -288,7 +288,7 @@ def _become(told: "Message", place: "tree.Tree | None", given: list[int]) -> "No
             # what it needs to end a bomb (sched(7), autogroup).
             os.setsid()
             _enter_tree()
-            limits.bound()
+            limits.bound(told["policy"])
         os.umask(0o022)
         os.chdir(told["directory"])
         os.dup2(null, 0)

@@ -16,6 +16,7 @@ COUNT_EVERY_MS = 20
 _MOST_TASKS = 2 * TASKS
 WRITTEN_BYTES = 1 << 30
 _WRITTEN_FILES = 500_000
+_FAIR = (os.SCHED_OTHER, os.SCHED_BATCH, os.SCHED_IDLE)
 # Linux 6.14: before, whoever wrote it changed the machine's.
 _OWN_LAST_ID = (6, 14)
 
@@ -54,15 +55,19 @@ def files() -> str:
     return f"size={min(WRITTEN_BYTES, memory // 4)},nr_inodes={_WRITTEN_FILES}"
 
 
-def go_first() -> None:
-    """Let no bomb starve who is to end it, where that is allowed (sched(7)); children are as ever.
+def go_first() -> int:
+    """Let no bomb starve who is to end it, where that is allowed (sched(7)).
 
-    A nice value would say nothing to a hook in a session of its own (sched(7), autogroup).
+    Return the policy that it had, for a start. SCHED_RESET_ON_FORK would take a start's nice value,
+    and a nice value would do nothing beside a hook in a session of its own (sched(7), autogroup).
     """
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    except PermissionError:
-        pass
+    policy = os.sched_getscheduler(0)
+    if policy in _FAIR:
+        try:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        except PermissionError:
+            pass
+    return policy
 
 
 def bound_ids(proc: str) -> None:
@@ -78,8 +83,10 @@ def bound_ids(proc: str) -> None:
         return
 
 
-def bound() -> None:
-    """Give the process that becomes the start its limits."""
+def bound(policy: int) -> None:
+    """Give the process that becomes the start its policy, and its limits."""
+    if policy in _FAIR:
+        os.sched_setscheduler(0, policy, os.sched_param(0))
     _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     most = _MOST_TASKS if hard == resource.RLIM_INFINITY else min(hard, _MOST_TASKS)
     resource.setrlimit(resource.RLIMIT_NPROC, (most, most))

@@ -35,6 +35,7 @@ class Recorder:
         self._runs = runs
         self.hooks: list[dict[str, Any]] = []
         self.status: int | None = None
+        self.is_in_hook = False
         self._hook: dict[str, Any] = {}
 
     def execute(self, environment: "Environment", path: bytes, argv: list[bytes]) -> None:
@@ -81,10 +82,12 @@ class Recorder:
             self._hook = noted
             self.hooks.append(noted)
             self.write(None)
+            self.is_in_hook = True
             began = time.monotonic()
             try:
                 run(hook, start)
             finally:
+                self.is_in_hook = False
                 noted["seconds"] = time.monotonic() - began
                 after, now = start.environment.values, start.command.words()
                 noted["environment"] = {
@@ -208,9 +211,10 @@ def _wait_while_more() -> None:
     """
     import time
 
-    if posix.getpid() != 1:
+    if 1 not in (posix.getpid(), posix.getppid()):
         return
-    before = 1
+    # With an init it is two.
+    before = posix.getpid()
     for _ in range(100):
         found = sum(name.isdigit() for name in posix.listdir("/proc"))
         if found <= before:
@@ -248,7 +252,6 @@ def main() -> int:
     mask = _signal.pthread_sigmask(
         _signal.SIG_BLOCK, (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM)
     )
-    posix.register_at_fork(after_in_child=lambda: posix.close(_REPORT))
 
     def put(content: bytes) -> None:
         posix.ftruncate(_REPORT, 0)
@@ -262,6 +265,10 @@ def main() -> int:
     from entrykit import boot
 
     recorder = Recorder(put, runs=told["runs"])
+    # A start with an init goes on in a child.
+    posix.register_at_fork(
+        after_in_child=lambda: posix.close(_REPORT) if recorder.is_in_hook else None
+    )
     put(b"")
     recorder.watch_hooks()
     if told.get("parsed"):

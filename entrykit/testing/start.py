@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from entrykit.system import log
 from entrykit.testing import report
 from entrykit.testing.given import Entries, Text
 from entrykit.testing.outcome import Outcome
@@ -43,9 +44,17 @@ class Start:
         """Wait for the end of a start. Raises TooSlow; it is then killed."""
         try:
             self.session.pump(lambda: False, time.monotonic() + seconds)
-        except TooSlow:
+        except TooSlow as error:
             self.session.signal(signals.SIGKILL)
-            raise
+            self.session.pump(lambda: False, time.monotonic() + PATIENCE_SECONDS)
+            outcome = Restartable(self._raw(), self)
+            if outcome.started_command:
+                raise
+            outcome.killed_for = f"more than {log.duration(seconds)}"
+            self.outcomes.append(outcome)
+            slow = TooSlow(f"{outcome.hooks[-1].name if outcome.hooks else 'the start'} {error}")
+            slow.outcome = outcome
+            raise slow from None
         outcome = Restartable(self._raw(), self)
         for stub in self._stubs:
             noted = outcome.stub_calls(stub.key)
@@ -153,5 +162,9 @@ class Running:
     def wait(self, seconds: float = PATIENCE_SECONDS) -> Restartable:
         """Wait for its end, and return what it came to."""
         if self.outcome is None:
-            self.outcome = self._start.end(seconds)
+            try:
+                self.outcome = self._start.end(seconds)
+            except TooSlow as error:
+                self.outcome = error.outcome
+                raise
         return self.outcome

@@ -66,7 +66,7 @@ CASES = {
     ),
     "no-toml": Case(
         [
-            f"{CONFIGURATION}:1: it is not valid TOML: {TOMLLIB_SAYS}",
+            f"{CONFIGURATION}:1: it is not valid TOML: {TOMLLIB_SAYS} (write KEY = VALUE)",
         ],
         files=configured("program /srv/youp0m\n"),
     ),

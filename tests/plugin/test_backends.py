@@ -12,7 +12,7 @@ import pytest
 from entrykit.testing import interpreter, sandbox
 
 TESTS = Path(__file__).parent / "everywhere" / "test_hooks.py"
-COUNT = 37
+COUNT = 40
 DEBIAN_PYTHON = "/usr/bin/python3"
 DOCKERFILE = b"""\
 FROM debian:bookworm-slim

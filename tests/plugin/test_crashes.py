@@ -26,6 +26,13 @@ def test_a_start_of_stock_hooks_converges_wherever_it_is_killed(entrypoint: Entr
     assert "before reading the changes" in names
 
 
+def test_a_start_with_an_init_converges_wherever_it_is_killed(entrypoint: Entrypoint) -> None:
+    hooks = {"10-a.sh": 'echo a >/etc/app.a\necho 4 >"$ENTRYKIT_ENV/THREADS"\n'}
+    config = 'program = "/srv/app"\ninit = true\n'
+    names = entrypoint.crash_everywhere(config=config, hooks=hooks)
+    assert names == entrypoint.crash_everywhere(config=config.replace("true", "false"), hooks=hooks)
+
+
 def test_a_hook_that_runs_once_is_done_once_wherever_it_is_killed(entrypoint: Entrypoint) -> None:
     config = 'program = "/srv/app"\n[once]\njournal = "/var/lib/app.once"\n'
     seed = "mkdir -p /srv/db\necho seeded >>/srv/db/seed\n"

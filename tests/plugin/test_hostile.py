@@ -265,7 +265,10 @@ for _ in range(3000):
     assert "\x1b" not in done.stdout
 
 
-def test_ctrl_c_shows_what_came_of_it_so_far(place: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
+)
+def test_a_stop_shows_what_came_of_it_so_far(place: Path, number: int, name: str) -> None:
     hook = place / "docker-entrypoint.d" / "10-it.sh"
     mark = str(910_000_000 + os.getpid())
     hook.write_text(f"#!/bin/sh\necho a >/etc/made; echo so far\nsleep {mark}\n", encoding="utf-8")
@@ -274,12 +277,12 @@ def test_ctrl_c_shows_what_came_of_it_so_far(place: Path) -> None:
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=place) as process:
         while not sleeps(mark):
             assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         told, _ = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "so far" in told
     assert "made: /etc/made, 0644 0:0" in told
-    assert "no command was started: killed in 10-it.sh for Ctrl-C" in told.splitlines()[-1]
+    assert f"no command was started: killed in 10-it.sh for {name}" in told.splitlines()[-1]
     assert not sleeps(mark)
 
 

@@ -88,6 +88,21 @@ def test_what_a_fixture_of_ones_own_started_is_shown(pytester: pytest.Pytester) 
     assert "no such server" in ended.stdout.str()
 
 
+def test_a_hook_that_hangs_is_named_with_what_came_before(pytester: pytest.Pytester) -> None:
+    for runs in ("", ", run_command=True"):
+        shown = failure(
+            pytester,
+            "hooks = {'10-a.sh': 'echo x >/srv/x', '20-b.sh': 'echo odd; sleep 600'}",
+            f"entrypoint(['true'], hooks=hooks, seconds=1.0{runs}){'.wait(1.0)' if runs else ''}",
+        )
+        assert "20-b.sh goes on and on; so far it has said:" in shown
+        assert "no command was started: killed in 20-b.sh for more than 1.0 s" in shown
+        assert "10-a.sh: status 0 (" in shown
+        assert "20-b.sh: not done (" in shown
+        assert ", /srv/x\n" in shown
+        assert "odd" in shown
+
+
 def test_a_running_command_that_fails_its_test_is_told_with_what_it_said(
     pytester: pytest.Pytester,
 ) -> None:

@@ -1,5 +1,7 @@
 """A command that runs: talked to, stopped, and started again."""
 
+import sys
+
 import pytest
 
 from entrykit.testing import Entrypoint
@@ -72,3 +74,23 @@ def test_a_configuration_that_a_hook_has_broken_is_told(entrypoint: Entrypoint) 
     again = entrypoint(["-a"], hooks=hooks, config='program = "/srv/first"\n').restart()
     assert again.exit_status == 78
     assert "/etc/entrykit.toml:1: program" in again.log.lines[-1]
+
+
+@pytest.mark.parametrize(
+    "words", [["nice", "-n", "5"], ["chrt", "--batch", "0"], ["chrt", "--idle", "0"], ["env"]]
+)
+def test_a_start_has_the_priority_of_its_test(pytester: pytest.Pytester, words: list[str]) -> None:
+    """Also where the keeper has another one, to end a fork bomb."""
+    pytester.makepyfile("""
+        import os
+        HOOKS = {"10-a.py": "import os\\nprint(os.sched_getscheduler(0), os.nice(0))\\n"}
+        COMMAND = ["python3", "-c", "import os; print(os.sched_getscheduler(0), os.nice(0))"]
+        def test_it(entrypoint):
+            with entrypoint(COMMAND, hooks=HOOKS, run_command=True) as running:
+                outcome = running.wait()
+            own = f"{os.sched_getscheduler(0)} {os.nice(0)}"
+            assert own in outcome.log.lines
+            assert outcome.stdout_text == f"{own}\\n"
+    """)
+    run = [*words, sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    pytester.run(*run).assert_outcomes(passed=1)

@@ -60,7 +60,8 @@ IMAGES = (
         "the configuration is cut off",
         _configure('program = "x'),
         78,
-        "{config}:1: it is not valid TOML: Illegal character '\\n' (at line 1, column 13)",
+        "{config}:1: it is not valid TOML: Illegal character '\\n' (at line 1, column 13) "
+        "(close the string on its line)",
     ),
     Broken(
         "a section lacks a key",

@@ -235,6 +235,7 @@ def test_a_command_behind_a_closed_gate_gets_no_hooks_and_the_plan_says_why(
         ("10-a.py", False),
         ("20-b.sh", False),
     ]
+    assert found["log"] == [f"{reason}: hooks not run: 10-a.py, 20-b.sh"]
     assert found["command"]["is-final"]
     assert [one["name"] for one in found["environment"]] == ["PATH", "HOME"]
 

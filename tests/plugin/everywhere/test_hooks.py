@@ -273,3 +273,26 @@ def test_a_stock_hook_is_switched_on_by_its_section(entrypoint: Entrypoint) -> N
     outcome = entrypoint(COMMAND, config='[wait]\ntargets = ["file:/bin/sh"]\n')
     assert [hook.name for hook in outcome.hooks] == ["10-wait.py"]
     assert outcome.argv == COMMAND
+
+
+def test_a_start_with_an_init_hands_over_the_same(entrypoint: Entrypoint) -> None:
+    hooks = {"10-a.sh": 'echo 4 >"$ENTRYKIT_ENV/THREADS"\n', "20-b.py": "def hook(start): pass\n"}
+    outcome = entrypoint(COMMAND, config="init = true\n", hooks=hooks)
+    plain = entrypoint(COMMAND, hooks=hooks)
+    assert (outcome.exit_status, outcome.argv, outcome.env) == (0, plain.argv, plain.env)
+    assert [hook.status for hook in outcome.hooks] == [hook.status for hook in plain.hooks]
+
+
+def test_a_hook_that_fails_behind_an_init_is_told(entrypoint: Entrypoint) -> None:
+    outcome = entrypoint(COMMAND, env={"ENTRYKIT_INIT": "1"}, hooks={"10-a.sh": "exit 3\n"})
+    assert outcome.exit_status == 3
+    assert [hook.status for hook in outcome.hooks] == [3]
+    assert not outcome.started_command
+
+
+def test_a_command_behind_an_init_is_stopped_through_it(entrypoint: Entrypoint) -> None:
+    command = ["sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"]
+    with entrypoint(command, config="init = true\n", run_command=True) as running:
+        running.wait_for("ready")
+        outcome = running.stop()
+    assert (outcome.exit_status, outcome.argv) == (7, command)

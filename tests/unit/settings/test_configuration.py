@@ -282,6 +282,28 @@ def test_a_file_that_is_no_toml_is_told_with_the_line(
     assert re.search(told, message)
 
 
+@pytest.mark.parametrize(
+    ("toml", "mend"),
+    [
+        ('a = "x\n', "close the string on its line"),
+        ("a = 'x", "close the string"),
+        ('a = """x', "close the string"),
+        ('a = "C:\\x"', "write the string in single quotes, or each \\ twice"),
+        ("a = x", 'a string stands in quotes; others are 1, true and ["a", "b"]'),
+        ("a = True", 'a string stands in quotes; others are 1, true and ["a", "b"]'),
+        ("a: 1", "write KEY = VALUE"),
+        ("= 1", "write KEY = VALUE"),
+        ("[a", "a table's name stands in brackets: [NAME]"),
+        ("a = 1 b = 2", "one key a line, and a string in quotes"),
+        ("a = 1\na = 2", "a key stands there twice: leave one"),
+        ("[a]\n[a]", "a table stands there twice: leave one"),
+    ],
+)
+def test_a_file_that_is_no_toml_is_told_with_its_mend(toml: str, mend: str) -> None:
+    ((_, _, told),) = problems(toml)
+    assert told == mend
+
+
 def test_a_variable_holds_all_its_keys() -> None:
     toml = """
         [env.A]
