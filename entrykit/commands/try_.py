@@ -89,7 +89,7 @@ def _outcome(start: Any) -> tuple[Any, int]:
         start.begin(runs=False)
         outcome = start.end(_LIMIT_SECONDS)
     except TooSlow as error:
-        outcome = error.outcome
+        outcome = error.outcome or start.end(_LIMIT_SECONDS)
     except (KeyboardInterrupt, _Stopped) as stop:
         is_key = isinstance(stop, KeyboardInterrupt)
         number = signal.SIGINT if is_key else signal.SIGTERM
