@@ -101,7 +101,7 @@ def facts() -> dict[str, object]:
 
 
 def try_hook(
-    by: list[str], place: Path, name: str, hook: str, *words: str
+    by: list[str], place: Path, name: str, hook: str, *words: str, seconds: float = 60
 ) -> "subprocess.CompletedProcess[str]":
     """Run `entrykit try` beside one hook."""
     path = place / "docker-entrypoint.d" / name
@@ -112,7 +112,12 @@ def try_hook(
         if one.stat().st_mode & 0o5 != 0o5:
             one.chmod(0o755)
     return subprocess.run(
-        [*by, "try", *words], check=False, capture_output=True, text=True, cwd=place, timeout=60
+        [*by, "try", *words],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=place,
+        timeout=seconds,
     )
 
 
@@ -177,7 +182,7 @@ rm -rf {place}/*; kill -9 -1; echo on
 
 def test_a_fork_bomb_is_ended_by_name(place: Path) -> None:
     hook = "#!/bin/sh\nb() { b | b & }; b; sleep 50\n"
-    done = try_hook([sys.executable, "-m", "entrykit"], place, "10-it.sh", hook)
+    done = try_hook([sys.executable, "-m", "entrykit"], place, "10-it.sh", hook, seconds=30)
     assert done.returncode == 1
     assert KILLED in done.stdout.splitlines()[-1]
 
@@ -186,7 +191,7 @@ def test_a_fork_bomb_is_ended_by_name(place: Path) -> None:
 def test_a_fork_bomb_of_an_author_without_privileges_is_ended(place: Path) -> None:
     """By name, or by its limit before it was counted: nothing lets the counting go first."""
     hook = "#!/bin/sh\nb() { b | b & }; b; sleep 10\n"
-    done = try_hook(NOBODY, place, "10-it.sh", hook)
+    done = try_hook(NOBODY, place, "10-it.sh", hook, seconds=30)
     if done.returncode == 0:
         assert "Cannot fork" in done.stdout
     else:
@@ -197,7 +202,7 @@ def test_a_fork_bomb_in_the_background_is_ended_by_name_or_with_its_start(
     by: list[str], place: Path
 ) -> None:
     """The hook has ended at once, and so may the start have, before the bomb is counted."""
-    done = try_hook(by, place, "10-it.sh", "#!/bin/sh\nb() { b | b & }; b\n")
+    done = try_hook(by, place, "10-it.sh", "#!/bin/sh\nb() { b | b & }; b\n", seconds=30)
     if done.returncode == 0:
         assert "entrykit: 10-it.sh: leaves running: " in done.stdout
     else:
