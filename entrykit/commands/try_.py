@@ -89,22 +89,21 @@ def _outcome(start: Any) -> tuple[Any, int]:
         start.begin(runs=False)
         outcome = start.end(_LIMIT_SECONDS)
     except TooSlow as error:
-        outcome = error.outcome or start.end(_LIMIT_SECONDS)
-    except (KeyboardInterrupt, _Stopped) as stop:
-        is_key = isinstance(stop, KeyboardInterrupt)
-        number = signal.SIGINT if is_key else signal.SIGTERM
+        outcome = error.outcome
+    except KeyboardInterrupt as stop:
+        is_term = isinstance(stop, _Stopped)
         # Another one ends the waiting, too.
         signal.signal(signal.SIGTERM, before)
         start.session.signal(signal.SIGKILL)
         outcome = start.end(_LIMIT_SECONDS)
-        outcome.killed_for = "Ctrl-C" if is_key else number.name
-        return outcome, errors.SIGNALLED + number
+        outcome.killed_for = "SIGTERM" if is_term else "Ctrl-C"
+        return outcome, errors.SIGNALLED + (signal.SIGTERM if is_term else signal.SIGINT)
     finally:
         signal.signal(signal.SIGTERM, before)
     return outcome, 0 if outcome.started_command else 1
 
 
-class _Stopped(BaseException):
+class _Stopped(KeyboardInterrupt):
     """SIGTERM, as CI services and timeout(1) send it."""
 
 
@@ -122,7 +121,7 @@ def _secrets(given: Any, arguments: argparse.Namespace) -> list[str]:
 
     content = _root(arguments.root)[1] if given.config is None else given.config
     # The start says what is wrong with it, and reads no variable then.
-    declared = (parsed(content) or {"env": {}})["env"]
+    declared = (parsed(content)[1] or {"env": {}})["env"]
     names = {
         spelling
         for name, variable in declared.items()

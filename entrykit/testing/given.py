@@ -182,13 +182,14 @@ def configuration(given: str | Path | None) -> bytes | None:
     return given.read_bytes() if isinstance(given, Path) else given.encode()
 
 
-@functools.cache
-def parsed(config: bytes) -> "Configuration | None":
-    """Return what a configuration says, None where it is wrong: the start says what is."""
+@functools.lru_cache
+def parsed(config: bytes | None) -> "tuple[bytes, Configuration | None]":
+    """Return a configuration and what it says, None where it is wrong: the start says what is."""
+    content = config or b""
     try:
-        return settings.parse(config, "")
+        return content, settings.parse(content, "")
     except StartError:
-        return None
+        return content, None
 
 
 def _section(path: Path) -> dict[str, Any] | None:

@@ -85,7 +85,7 @@ class Outcome:
     """What one start came to. What was handed over is there where the start got so far.
 
     `exit_status` is 0 where the handoff was recorded, else the process's own; `was_ended` tells
-    that the end of a block has killed it.
+    that the test has killed it: by the end of a block, or since it went on for too long.
     """
 
     def __init__(self, raw: dict[str, Any], backend: str) -> None:

@@ -35,12 +35,11 @@ def told(given: Given, stubs: dict[str, bytes], place: Path) -> dict[str, Any]:
     for name, script in stubs.items():
         _write(programs / name, script, 0o755)
     config = place / "entrykit.toml"
-    content = given.config or b""
-    _write(config, content, 0o644)
+    _write(config, given.config or b"", 0o644)
     return {
         "sandboxed": False,
         "words": given.words("--config", str(config), "--hooks", str(hooks)),
-        "parsed": (content, parsed(content)),
+        "parsed": parsed(given.config),
         "environment": entries(given, stubs, place),
         "directory": "/",
     }

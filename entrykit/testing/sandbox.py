@@ -50,7 +50,7 @@ def told(given: Given, stubs: dict[str, bytes]) -> dict[str, Any]:
         "hidden": hidden,
         "files": files,
         "words": given.words(),
-        "parsed": None if given.config is None else (given.config, parsed(given.config)),
+        "parsed": parsed(given.config),
         "environment": entries,
         "directory": "/",
     }

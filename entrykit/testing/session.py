@@ -34,7 +34,7 @@ class Refused(Exception):  # noqa: N818 - the machine's answer, not a fault
 class TooSlow(AssertionError):  # noqa: N818 - a test fails of it, and no more
     """A start that goes on for longer than a test waits."""
 
-    # What it came to, where it was ended for that before it had come to a command.
+    # What it came to until it was ended for that.
     outcome: Any = None
 
 

@@ -41,20 +41,26 @@ class Start:
         self.session.start(runs=runs, **changed)
 
     def end(self, seconds: float) -> "Restartable":
-        """Wait for the end of a start. Raises TooSlow; it is then killed."""
+        """Wait for the end of a start. Raises TooSlow, with the outcome; it is then killed."""
         try:
             self.session.pump(lambda: False, time.monotonic() + seconds)
         except TooSlow as error:
             self.session.signal(signals.SIGKILL)
             self.session.pump(lambda: False, time.monotonic() + PATIENCE_SECONDS)
-            outcome = Restartable(self._raw(), self)
+            outcome = self._take()
             if outcome.started_command:
+                outcome.was_ended = True
+                error.outcome = outcome
                 raise
             outcome.killed_for = f"more than {log.duration(seconds)}"
-            self.outcomes.append(outcome)
-            slow = TooSlow(f"{outcome.hooks[-1].name if outcome.hooks else 'the start'} {error}")
+            where = outcome.hooks[-1].name if outcome.hooks else "the start"
+            slow = TooSlow(f"{where} {error}")
             slow.outcome = outcome
             raise slow from None
+        return self._take()
+
+    def _take(self) -> "Restartable":
+        """Return what a start that has ended came to, and let the stand-ins know their calls."""
         outcome = Restartable(self._raw(), self)
         for stub in self._stubs:
             noted = outcome.stub_calls(stub.key)
