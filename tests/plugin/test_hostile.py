@@ -192,10 +192,8 @@ def test_a_fork_bomb_of_an_author_without_privileges_is_ended(place: Path) -> No
     """By name, or by its limit before it was counted: nothing lets the counting go first."""
     hook = "#!/bin/sh\nb() { b | b & }; b; sleep 10\n"
     done = try_hook(NOBODY, place, "10-it.sh", hook, seconds=30)
-    if done.returncode == 0:
-        assert "Cannot fork" in done.stdout
-    else:
-        assert KILLED in done.stdout.splitlines()[-1]
+    # The hook's own shell may be the one that cannot fork, and fail.
+    assert KILLED in done.stdout.splitlines()[-1] or "Cannot fork" in done.stdout
 
 
 def test_a_fork_bomb_in_the_background_is_ended_by_name_or_with_its_start(
